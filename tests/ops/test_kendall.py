@@ -1,0 +1,145 @@
+import keras
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from keras import ops
+
+from keras_c2kd.ops import kendall_rank_correlation
+from keras_c2kd.ops.kendall import count_pairs
+
+
+def scipy_tau(x, y, variant="b"):
+    if variant == "b":
+        rows = [
+            scipy.stats.kendalltau(a, b).statistic for a, b in zip(x, y, strict=True)
+        ]
+        return np.nan_to_num(np.array(rows))
+    signs = [np.sign(z[:, :, None] - z[:, None, :]) for z in (x, y)]
+    classes = x.shape[-1]
+    tau_a = (signs[0] * signs[1]).sum((1, 2)) / (classes * (classes - 1))
+    constant = (np.ptp(x, axis=1) == 0) | (np.ptp(y, axis=1) == 0)
+    return np.where(constant, 0.0, tau_a)
+
+
+def ours(x, y, variant="b"):
+    return ops.convert_to_numpy(kendall_rank_correlation(x, y, variant))
+
+
+@pytest.mark.parametrize("variant", ["a", "b"])
+@pytest.mark.parametrize("classes", [2, 3, 6, 28, 32, 33, 40, 64, 309])
+@pytest.mark.parametrize("ties", [False, True])
+def test_agrees_with_scipy(rng, classes, ties, variant):
+    x, y = rng.normal(size=(2, 12, classes)).astype("float32")
+    if ties:
+        x, y = np.round(x), np.round(y)
+    y[:6] += x[:6]
+    np.testing.assert_allclose(ours(x, y, variant), scipy_tau(x, y, variant), atol=1e-6)
+
+
+@given(
+    arrays("float32", (5, 7), elements=st.sampled_from([-2.0, -1.0, 0.0, 1.0, 3.0])),
+    arrays("float32", (5, 7), elements=st.sampled_from([-2.0, -1.0, 0.0, 1.0, 3.0])),
+)
+def test_properties(x, y):
+    tau = ours(x, y)
+    np.testing.assert_allclose(tau, scipy_tau(x, y), atol=1e-6)
+    np.testing.assert_array_equal(tau, ours(y, x))
+    np.testing.assert_allclose(tau, -ours(-x, y), atol=1e-7)
+    np.testing.assert_array_equal(tau, ours(2 * x + 1, y**3))
+    order = np.random.default_rng(0).permutation(7)
+    np.testing.assert_array_equal(tau, ours(x[:, order], y[:, order]))
+
+
+def test_perfect_agreement_is_exactly_one(rng):
+    x = np.round(rng.normal(size=(50, 37)) * 4).astype("float32")
+    assert (ours(x, x) == 1.0).all() and (ours(x, -x) == -1.0).all()
+
+
+@pytest.mark.parametrize("variant", ["a", "b"])
+def test_rows_without_a_ranking_give_zero(variant):
+    x = np.array([[1, 1, 1], [1, 2, np.nan], [1, 2, 3]], "float32")
+    y = np.array([[1, 2, 3], [1, 2, 3], [-np.inf, 0, np.inf]], "float32")
+    np.testing.assert_array_equal(ours(x, y, variant), [0.0, 0.0, 1.0])
+
+
+def test_infinite_logits_rank_like_any_other_beyond_one_block():
+    x = np.arange(50, dtype="float32")
+    x[-1] = np.inf
+    np.testing.assert_array_equal(ours(x[None], x[None]), [1.0])
+
+
+@pytest.mark.parametrize("classes", [5, 40])
+def test_leading_axes_are_free(rng, classes):
+    x, y = rng.normal(size=(2, 2, 3, 4, classes)).astype("float32")
+    flat = scipy_tau(x.reshape(-1, classes), y.reshape(-1, classes))
+    np.testing.assert_allclose(ours(x, y), flat.reshape(2, 3, 4), atol=1e-6)
+    np.testing.assert_allclose(ours(x[0, 0, 0], y[0, 0, 0]), flat[0], atol=1e-6)
+
+
+def test_counts_are_exact_where_float32_is_not():
+    # 6,000 classes have 17,997,000 pairs, more than float32 counts exactly.
+    x = np.arange(6000, dtype="float32")[None]
+    y = x.copy()
+    y[0, :2] = y[0, 1::-1]
+    difference, untied_x, untied_y = (
+        int(n[0])
+        for n in count_pairs(ops.convert_to_tensor(x), ops.convert_to_tensor(y))
+    )
+    assert (difference, untied_x, untied_y) == (17_996_998, 17_997_000, 17_997_000)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_other_dtypes_are_computed_in_float32(rng, dtype):
+    x, y = rng.normal(size=(2, 4, 6)).astype("float32")
+    x, y = (ops.cast(z, dtype) for z in (x, y))
+    tau = kendall_rank_correlation(x, y)
+    assert keras.backend.standardize_dtype(tau.dtype) == "float32"
+    as_read = [ops.convert_to_numpy(ops.cast(z, "float32")) for z in (x, y)]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(tau), scipy_tau(*as_read), atol=1e-6
+    )
+
+
+def test_no_gradient_flows(rng):
+    from tests.helpers import gradients
+
+    x, y = rng.normal(size=(2, 4, 6)).astype("float32")
+    grads = gradients(
+        lambda a, b: ops.sum(kendall_rank_correlation(a, b)) + 0.0 * ops.sum(a), [x, y]
+    )
+    assert not np.any(grads[0]) and not np.any(grads[1])
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="looks at TF graphs")
+@pytest.mark.parametrize("classes", [100, 400])
+def test_memory_grows_as_n_times_c_without_xla(classes):
+    import tensorflow as tf
+
+    spec = tf.TensorSpec((16, classes), tf.float32)
+    traced = tf.function(kendall_rank_correlation).get_concrete_function(spec, spec)
+    bodies = [f.graph for f in traced.graph._functions.values()]
+    largest = max(
+        tensor.shape.num_elements() or 0
+        for body in [traced.graph, *bodies]
+        for operation in body.get_operations()
+        for tensor in operation.outputs
+        if tensor.shape.rank is not None
+    )
+    # The comparison with one block of 8 classes, inside the loop.
+    assert largest == 16 * classes * 8
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "variant", "words"),
+    [
+        (np.zeros((2, 3)), np.zeros((2, 4)), "b", "same shape"),
+        (np.zeros((2, 3)), np.zeros((2, 3)), "c", "variant='c'"),
+        (1.0, 2.0, "b", "same shape"),
+    ],
+)
+def test_bad_input_is_refused(x, y, variant, words):
+    with pytest.raises(ValueError, match=words):
+        kendall_rank_correlation(x, y, variant)
