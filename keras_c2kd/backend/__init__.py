@@ -1,0 +1,23 @@
+"""The one room that differs between backends: gradient mechanics, no algorithm.
+
+`TrainStep` is chosen once, when the package is imported, as Keras chooses its own.
+"""
+
+import keras
+
+if keras.config.backend() == "tensorflow":
+    from keras_c2kd.backend.tensorflow_train_step import (
+        TensorFlowTrainStep as TrainStep,
+    )
+elif keras.config.backend() == "jax":
+    from keras_c2kd.backend.jax_train_step import JAXTrainStep as TrainStep
+elif keras.config.backend() == "torch":
+    from keras_c2kd.backend.torch_train_step import TorchTrainStep as TrainStep
+else:
+    raise ImportError(
+        "keras_c2kd trains on the TensorFlow, JAX and torch backends of Keras; set "
+        "KERAS_BACKEND to one of them. "
+        f"Received: keras.config.backend()={keras.config.backend()!r}"
+    )
+
+__all__ = ["TrainStep"]

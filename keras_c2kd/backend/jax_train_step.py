@@ -1,0 +1,49 @@
+"""One step of gradient descent with JAX: pure, with all state passed and returned."""
+
+import jax
+import keras
+
+
+class JAXTrainStep:
+    """`train_step` for a `keras.Model` whose algorithm is in `compute_loss`."""
+
+    def train_step(self, state, data):
+        trainable, non_trainable, optimizer_state, metric_state = state
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+
+        def scaled_loss(trainable):
+            outputs, after_call, penalties = self.stateless_call(
+                trainable, non_trainable, x, training=True, return_losses=True
+            )
+            # What layers added with `add_loss` during the call is kept for the loss.
+            self._losses_override = penalties
+            loss, (_, after_loss, metrics) = self.stateless_compute_loss(
+                trainable,
+                after_call,
+                metric_state,
+                x=x,
+                y=y,
+                y_pred=outputs,
+                sample_weight=sample_weight,
+                training=True,
+            )
+            self._losses_override = []
+            optimizer = zip(self.optimizer.variables, optimizer_state, strict=True)
+            with keras.StatelessScope(state_mapping=optimizer):
+                scaled = self.optimizer.scale_loss(loss)
+            return scaled, (loss, outputs, after_loss, metrics)
+
+        gradients, (loss, outputs, non_trainable, metric_state) = jax.grad(
+            scaled_loss, has_aux=True
+        )(trainable)
+        trainable, optimizer_state = self.optimizer.stateless_apply(
+            optimizer_state, gradients, trainable
+        )
+
+        metrics = zip(self.metrics_variables, metric_state, strict=True)
+        with keras.StatelessScope(state_mapping=metrics) as scope:
+            batch_size = jax.tree_util.tree_leaves(x)[0].shape[0]
+            self._loss_tracker.update_state(loss, sample_weight=batch_size)
+            logs = self.compute_metrics(x, y, outputs, sample_weight)
+        metric_state = [scope.get_current_value(v) for v in self.metrics_variables]
+        return logs, (trainable, non_trainable, optimizer_state, metric_state)

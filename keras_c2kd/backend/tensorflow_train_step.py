@@ -1,0 +1,24 @@
+"""One step of gradient descent with TensorFlow."""
+
+import keras
+import tensorflow as tf
+
+
+class TensorFlowTrainStep:
+    """`train_step` for a `keras.Model` whose algorithm is in `compute_loss`."""
+
+    def train_step(self, data):
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            outputs = self(x, training=True)
+            loss = self.compute_loss(x, y, outputs, sample_weight, training=True)
+            scaled_loss = self.optimizer.scale_loss(loss)
+        variables = self.trainable_variables
+        # `apply` undoes the scaling of the loss by itself.
+        self.optimizer.apply(tape.gradient(scaled_loss, variables), variables)
+
+        # Under tf.distribute each replica holds its share of the mean over all.
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        batch_size = tf.shape(tf.nest.flatten(x)[0])[0]
+        self._loss_tracker.update_state(loss * replicas, sample_weight=batch_size)
+        return self.compute_metrics(x, y, outputs, sample_weight)
