@@ -1,0 +1,198 @@
+"""What a run leaves behind: log.csv, results.json, curves, and the printed table."""
+
+import csv
+import json
+import os
+import platform
+from importlib.metadata import version
+
+import keras
+import numpy as np
+
+COLUMNS = {
+    "top1": "top-1",
+    "mean_class": "mean class",
+    "krc": "KRC",
+    "selected": "sel.",
+}
+PERCENT = ("top1", "mean_class", "selected")
+
+
+class Log:
+    """One row per epoch of every training, in one file that is never half-written."""
+
+    def __init__(self, path):
+        self.path, self.rows = path, []
+
+    def callback(self, model, seed):
+        """A callback that adds the epochs of one training."""
+
+        def add(epoch, logs):
+            figures = {name: float(value) for name, value in logs.items()}
+            self.rows.append({"model": model, "seed": seed, "epoch": epoch, **figures})
+            self.write()
+
+        return keras.callbacks.LambdaCallback(on_epoch_end=add)
+
+    def write(self):
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+
+        def rows(file):
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+        write_aside(self.path, rows)
+
+
+def write_aside(path, write):
+    """Call `write(file)` on a neighbouring file, then rename it."""
+    aside = path.with_name(f".{path.name}.writing")
+    with open(aside, "w", newline="", encoding="utf-8") as file:
+        write(file)
+    os.replace(aside, path)
+
+
+def write_json(path, content):
+    write_aside(path, lambda file: json.dump(content, file, indent=2, default=str))
+
+
+def save(model, path):
+    """Save aside, then rename."""
+    aside = path.with_name(f".{path.stem}.writing.keras")
+    model.save(aside)
+    os.replace(aside, path)
+
+
+def write_results(folder, results, splits):
+    """Scores on test by model and seed, with what is needed to judge them."""
+    parts = {name: getattr(splits, name) for name in ("train", "validation", "test")}
+    packages = ("keras_c2kd", "keras", keras.config.backend(), "numpy")
+    content = {
+        "results": results,
+        "summary": {model: summary(scores) for model, scores in results.items()},
+        "difference": difference(results),
+        "samples": {name: len(part) for name, part in parts.items()},
+        "classes": list(splits.train.class_names),
+        "skipped": {name: part.skipped for name, part in parts.items()},
+        "notes": list(splits.notes),
+        "backend": keras.config.backend(),
+        "python": platform.python_version(),
+        "packages": {name: installed(name) for name in packages},
+    }
+    write_json(folder / "results.json", content)
+
+
+def installed(package):
+    try:
+        return version(package)
+    except Exception:  # a wheel by another name, such as tensorflow-cpu
+        return "unknown"
+
+
+def summary(scores):
+    """Mean and standard deviation over seeds of each figure."""
+    return {
+        name: {
+            "mean": float(np.mean([s[name] for s in scores])),
+            "deviation": deviation([s[name] for s in scores]),
+        }
+        for name in scores[0]
+    }
+
+
+def difference(results):
+    """C2KD minus the student alone, seed by seed, in top-1 accuracy."""
+    pairs = zip(results.get("C2KD", []), results["student alone"], strict=False)
+    return [ours["top1"] - alone["top1"] for ours, alone in pairs]
+
+
+def deviation(values):
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def table(results, teacher, student):
+    """The figures of a run for a person to read."""
+    names = {"teacher": f"teacher ({teacher})", "student alone": f"{student} alone"}
+    names["C2KD"] = f"{student} with C2KD"
+    lines = ["", f"{'test':<18}" + "".join(f"{c:>15}" for c in COLUMNS.values())]
+    for model, scores in results.items():
+        cells = "".join(f"{cell(scores, name):>15}" for name in COLUMNS)
+        lines.append(f"{names[model]:<18}{cells}")
+    lines += ["", verdict(difference(results)), LEGEND]
+    return "\n".join(lines)
+
+
+LEGEND = (
+    "KRC, sel.: mean rank correlation and share of test samples above the threshold,\n"
+    "of the two proxies (C2KD), or of the logits of teacher and student (alone)."
+)
+
+
+def cell(scores, name):
+    """`mean +- deviation`, in percent where it is a share."""
+    if name not in scores[0]:
+        return "-"
+    values = [s[name] for s in scores]
+    factor, digits = (100, 1) if name in PERCENT else (1, 3)
+    text = f"{factor * np.mean(values):.{digits}f}"
+    if len(values) > 1:
+        text += f" +- {factor * deviation(values):.{digits}f}"
+    return text
+
+
+def verdict(differences):
+    """The difference, and whether it is more than chance (paired t-test)."""
+    mean = 100 * np.mean(differences)
+    text = f"C2KD minus the student alone: {mean:+.1f} points of top-1"
+    if len(differences) < 5:
+        return f"{text} on {len(differences)} seed(s); use --seeds=5 to judge it."
+    from scipy.stats import ttest_1samp
+
+    p = ttest_1samp(differences, 0.0).pvalue
+    judged = "significant" if p < 0.05 else "not significant"
+    spread = 100 * deviation(differences)
+    return f"{text} (+- {spread:.1f}, paired t-test p = {p:.2f}: {judged})."
+
+
+def draw_curves(rows, path):
+    """Validation accuracy of the three models, and what the selection does."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    colours = {"teacher": "tab:gray", "student alone": "tab:blue", "C2KD": "tab:orange"}
+    for model, colour in colours.items():
+        epochs, mean = over_seeds(rows, model, "val_accuracy")
+        left.plot(epochs, 100 * mean, color=colour, label=model)
+        for seed in sorted({r["seed"] for r in rows if r["model"] == model}):
+            one = [r for r in rows if r["model"] == model and r["seed"] == seed]
+            values = [100 * r["val_accuracy"] for r in one]
+            left.plot(epochs, values, color=colour, alpha=0.25, linewidth=0.8)
+    left.set(xlabel="epoch", ylabel="validation accuracy (%)")
+    for name, colour in (("krc", "tab:purple"), ("selected", "tab:green")):
+        for prefix, style in (("", "-"), ("val_", "--")):
+            epochs, mean = over_seeds(rows, "C2KD", prefix + name)
+            label = f"{name}, {'validation' if prefix else 'training'}"
+            right.plot(epochs, mean, style, color=colour, label=label)
+    right.set(
+        xlabel="epoch", ylabel="proxies of teacher and student", ylim=(-0.05, 1.05)
+    )
+    for axis in (left, right):
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    aside = path.with_name(f".{path.name}.writing.png")
+    figure.savefig(aside, dpi=120)
+    os.replace(aside, path)
+    plt.close(figure)
+
+
+def over_seeds(rows, model, name):
+    """Epochs from 1, and the mean over seeds of a figure."""
+    chosen = [r for r in rows if r["model"] == model]
+    epochs = sorted({r["epoch"] for r in chosen})
+    values = [[r[name] for r in chosen if r["epoch"] == e] for e in epochs]
+    return [e + 1 for e in epochs], np.array([np.mean(v) for v in values])
