@@ -67,12 +67,12 @@ def run(name: str, load: Callable[[], Splits], modalities: dict[str, Modality]) 
 
 
 def _run(name, splits, modalities):
-    print("\n".join(splits.notes))
     folder = run_folder(name)
     report.write_json(folder / "config.json", FLAGS.flag_values_dict())
     log = report.Log(folder / "log.csv")
     data = Data(splits)
-    print(f"{data}; the run is written to {folder}\n")
+    print(f"\n{data}; the run is written to {folder}")
+    print_left_out(splits)
 
     teacher = train_alone("teacher", FLAGS.teacher, data, modalities, FLAGS.seed, log)
     report.save(teacher, folder / "teacher.keras")
@@ -96,6 +96,16 @@ def _run(name, splits, modalities):
         report.write_results(folder, results, splits)
     report.draw_curves(log.rows, folder / "curves.png")
     print(report.table(results, FLAGS.teacher, FLAGS.student))
+
+
+def print_left_out(splits, most=10):
+    """What the reader found and left out; all of it is in results.json too."""
+    notes = list(splits.notes)
+    for part in (splits.train, splits.validation, splits.test):
+        notes += [f"left out: {reason}" for _, reason in part.skipped]
+    print("\n".join(notes[:most]))
+    if len(notes) > most:
+        print(f"... and {len(notes) - most} more, in results.json")
 
 
 class Data:

@@ -55,7 +55,7 @@ def load() -> Splits:
         )
         for name, part in parts.items()
     }
-    return Splits(**decoded, notes=index["train"].notes)
+    return Splits(**decoded, notes=index["train"].notes + index["test"].notes)
 
 
 def main(_) -> None:

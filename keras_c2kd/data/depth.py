@@ -24,7 +24,7 @@ def decode_sun_depth_millimetres(contents: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: when it is no 16-bit greyscale PNG.
     """
     header = tf.strings.substr(contents, 24, 2)
-    check = tf.debugging.assert_equal(header, _SIXTEEN_BIT_GREY)
+    check = tf.debugging.assert_equal([header], [_SIXTEEN_BIT_GREY])
     # A check without a result runs in a graph only when something waits for it.
     with tf.control_dependencies([check] if check is not None else []):
         rotated = tf.io.decode_png(contents, channels=1, dtype=tf.uint16)

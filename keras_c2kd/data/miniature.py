@@ -201,5 +201,5 @@ def contact_sheet(root: str | os.PathLike, path: str | os.PathLike) -> None:
         axes[0, label].set_title(name.replace("_", " "), fontsize=9)
     for axis in axes.ravel():
         axis.axis("off")
-    figure.savefig(path, dpi=75)
+    figure.savefig(path, dpi=70)
     plt.close(figure)

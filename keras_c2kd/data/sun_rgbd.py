@@ -51,7 +51,7 @@ def read_sun_rgbd(
         depth: `"depth_bfx"` (holes filled) or `"depth"` (as measured). Where
             `depth_bfx` is missing for a scene, its `depth` is taken.
         on_error: `"raise"` stops at the first incomplete scene, `"skip"` leaves
-            such scenes out and counts them in `notes`.
+            such scenes out and lists them in `notes`.
 
     Returns:
         `{"train": PairIndex, "test": PairIndex}`, modalities `"rgb"` and `"depth"`.
@@ -77,9 +77,8 @@ def read_sun_rgbd(
         scenes[name], broken = read_scenes(root, on_disk, depth, on_error)
         notes[name] = [f"{len(on_disk)} of {len(listed)} listed scenes are on disk"]
         if broken:
-            notes[name].append(
-                f"{len(broken)} incomplete scenes were left out, first: {broken[0]}"
-            )
+            notes[name].append(f"{len(broken)} incomplete scenes were left out")
+            notes[name].extend(broken)
     names = choose_classes(scenes["train"], scenes["test"], classes)
     return {
         split: _index(split, scenes[split], names, notes[split], data_dir)

@@ -136,7 +136,7 @@ def check_labels(labels: Any, logits: Any, loss: Any) -> None:
 
 def check_label_values(labels: Any, classes: int | None, loss: Any) -> None:
     """Values of labels that are at hand as an array."""
-    labels = np.asarray(labels)
+    labels = keras.ops.convert_to_numpy(labels)
     if not labels.size:
         raise ValueError(
             f"Expected at least one sample. Received: labels of shape {labels.shape}"
@@ -176,8 +176,12 @@ def check_data(distiller: Any, x: Any, y: Any = None, training: bool = False) ->
     check_inputs = check_pair if training else route
     if isinstance(x, (dict, list, tuple)) or hasattr(x, "shape"):
         check_inputs(distiller, x)
-        if y is not None:
-            check_label_values(y, distiller.num_classes, distiller.loss)
+        if y is None:
+            raise ValueError(
+                "Expected labels beside the inputs: both models have a task loss. "
+                "Received: y=None"
+            )
+        check_label_values(y, distiller.num_classes, distiller.loss)
     elif hasattr(x, "element_spec"):
         spec = x.element_spec
         check_inputs(distiller, spec[0] if isinstance(spec, tuple) else spec)

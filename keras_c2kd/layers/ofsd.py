@@ -65,9 +65,7 @@ class OFSD(layers.Layer):
         self.threshold = threshold
         self.temperature = temperature
         self.non_target = non_target
-
-    def build(self, *args, **kwargs):
-        """Nothing to build: there are no weights."""
+        self.built = True  # there are no weights
 
     def call(
         self,

@@ -1,0 +1,54 @@
+"""Mutated bytes end in a read or in a clear error, never in anything else."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from keras_c2kd.data import SUN_RGBD_DECODERS, decode_pairs, read_sun_rgbd
+
+FILES = {
+    "jpeg": ("SUNRGBD/kv1/a/s0/image/a.jpg", 120),
+    "png": ("SUNRGBD/kv1/a/s0/depth_bfx/a.png", 120),
+    "class": ("SUNRGBD/kv1/a/s0/scene.txt", 40),
+    "lists": ("SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat", 120),
+}
+
+
+def mutate(content, rng):
+    """Flip, overwrite, cut or repeat a few bytes."""
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 4)):
+        at, length = rng.integers(len(content)), int(rng.integers(1, 9))
+        kind = rng.integers(4)
+        if kind == 0:
+            content[at] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            content[at : at + length] = rng.bytes(length)
+        elif kind == 2:
+            del content[at : at + length * 8]
+        else:
+            content[at:at] = content[at : at + length]
+        content = content or bytearray(b"\0")
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_mutated_files_are_read_or_named(tree, kind):
+    path, count = FILES[kind]
+    original = (tree / path).read_bytes()
+    rng = np.random.default_rng(7)
+    for _ in range(count):
+        (tree / path).write_bytes(mutate(original, rng))
+        try:
+            splits = read_sun_rgbd(tree)
+            pairs = decode_pairs(splits["train"], SUN_RGBD_DECODERS, 8)
+        except ValueError as error:
+            assert "Received: " in str(error)
+            continue
+        assert pairs.arrays["rgb"].shape == (len(pairs), 8, 8, 3)
+        assert pairs.arrays["depth"].max() <= 8000
+        assert set(splits["train"].ids) <= {
+            "kv1/a/s0", "kv1/a/s1", "xtion/sun3ddata/b/c/s2", "kv2/d/s3"
+        }  # fmt: skip
+    shutil.rmtree(tree)
