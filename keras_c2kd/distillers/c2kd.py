@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2kd.distillers import checks
 from keras_c2kd.distillers.cross_modal import CrossModalDistiller
 from keras_c2kd.layers.ofsd import OFSD
 from keras_c2kd.layers.proxy_head import ProxyHead
@@ -122,6 +123,9 @@ class C2KD(CrossModalDistiller):
             student_features,
             **kwargs,
         )
+        checks.check_layer("teacher_proxy", teacher_proxy)
+        checks.check_layer("student_proxy", student_proxy)
+        checks.check_layer("ofsd", ofsd, kind=OFSD)
         self.teacher_proxy = teacher_proxy
         self.student_proxy = student_proxy
         self.ofsd = OFSD() if ofsd is None else ofsd

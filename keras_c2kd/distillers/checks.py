@@ -33,6 +33,26 @@ def check_models(teacher: Any, student: Any) -> None:
         )
 
 
+def check_names(**names: Any) -> None:
+    """Modalities are dict keys and feature taps are layer names."""
+    for argument, name in names.items():
+        optional = argument.endswith("_features")
+        if not (isinstance(name, str) and name) and not (optional and name is None):
+            raise ValueError(
+                f"Expected `{argument}` to be a name"
+                f"{' or None' if optional else ''}. Received: {argument}={name!r}"
+            )
+
+
+def check_layer(argument: str, layer: Any, kind: type = keras.Layer) -> None:
+    """An argument that is a layer of some kind, or None for its default."""
+    if layer is not None and not isinstance(layer, kind):
+        raise ValueError(
+            f"Expected `{argument}` to be a {kind.__name__} or None. "
+            f"Received: {argument}={layer!r}"
+        )
+
+
 def final_activation(model: keras.Model) -> str | None:
     """Name of the activation that makes the output of a Functional model."""
     if not is_functional(model) or len(model.outputs) != 1:
@@ -113,17 +133,14 @@ def check_labels(labels: Any, logits: Any, loss: Any) -> None:
     dtype = keras.backend.standardize_dtype(labels.dtype)
     classes = logits.shape[-1]
     if is_sparse(loss):
-        if len(shape) == rank and shape[-1] not in (1, None):
+        a_column = len(shape) == rank and shape[-1] in (1, None)
+        if len(shape) != rank - 1 and not a_column:
             raise ValueError(
                 f"Expected integer labels of {rank - 1} axes; one-hot labels go with "
                 "loss=keras.losses.CategoricalCrossentropy(from_logits=True). "
                 f"Received: labels of shape {shape}"
             )
-        if "int" not in dtype:
-            raise ValueError(
-                f"Expected integer labels, 0 to {classes - 1}; cast them where the "
-                f"dataset is made. Received: labels of dtype {dtype}"
-            )
+        check_integers(dtype, classes)
     elif isinstance(loss, keras.losses.CategoricalCrossentropy) and (
         len(shape) != rank or shape[-1] not in (classes, None)
     ):
@@ -131,6 +148,21 @@ def check_labels(labels: Any, logits: Any, loss: Any) -> None:
             f"Expected one-hot labels with {classes} classes on the last axis; integer "
             "labels go with the default loss. "
             f"Received: labels of shape {shape}"
+        )
+
+
+def check_label_spec(distiller: Any, labels: Any) -> None:
+    """The same before the first batch, where the models' outputs are known by then."""
+    if distiller.logits_spec is not None and hasattr(labels, "shape"):
+        check_labels(labels, distiller.logits_spec, distiller.loss)
+
+
+def check_integers(dtype: str, classes: int | None) -> None:
+    """The dtype that the labels of a sparse loss must have."""
+    if "int" not in dtype:
+        raise ValueError(
+            f"Expected integer labels, 0 to {(classes or 2) - 1}; cast them where the "
+            f"dataset is made. Received: labels of dtype {dtype}"
         )
 
 
@@ -142,6 +174,7 @@ def check_label_values(labels: Any, classes: int | None, loss: Any) -> None:
             f"Expected at least one sample. Received: labels of shape {labels.shape}"
         )
     if is_sparse(loss):
+        check_integers(str(labels.dtype), classes)
         ignored = getattr(loss, "ignore_class", None)
         values = labels[labels != ignored] if ignored is not None else labels
         if classes and values.size and not 0 <= values.min() <= values.max() < classes:
@@ -173,6 +206,11 @@ def check_pair(distiller: Any, inputs: Any) -> None:
 
 def check_data(distiller: Any, x: Any, y: Any = None, training: bool = False) -> None:
     """Whatever of a dataset can be looked at without using up a batch of it."""
+    if not distiller.compiled:
+        raise ValueError(
+            "Expected a compiled model: call compile(optimizer) first. "
+            "Received: a model that was not compiled"
+        )
     check_inputs = check_pair if training else route
     if isinstance(x, (dict, list, tuple)) or hasattr(x, "shape"):
         check_inputs(distiller, x)
@@ -182,9 +220,12 @@ def check_data(distiller: Any, x: Any, y: Any = None, training: bool = False) ->
                 "Received: y=None"
             )
         check_label_values(y, distiller.num_classes, distiller.loss)
+        check_label_spec(distiller, y)
     elif hasattr(x, "element_spec"):
         spec = x.element_spec
         check_inputs(distiller, spec[0] if isinstance(spec, tuple) else spec)
+        if isinstance(spec, tuple) and len(spec) > 1:
+            check_label_spec(distiller, spec[1])
         if int(x.cardinality()) == 0:
             raise ValueError(
                 "Expected a dataset of at least one batch; with drop_remainder=True a "

@@ -12,6 +12,7 @@ from keras_c2kd.distillers.progress import QuietProgbar
 from keras_c2kd.distillers.taps import FeatureTap, is_functional
 
 
+@keras.saving.register_keras_serializable(package="keras_c2kd")
 class CrossModalDistiller(TrainStep, keras.Model):
     """Trains a student of one modality together with a teacher of another.
 
@@ -56,6 +57,12 @@ class CrossModalDistiller(TrainStep, keras.Model):
         **kwargs: Any,
     ):
         checks.check_models(teacher, student)
+        checks.check_names(
+            teacher_modality=teacher_modality,
+            student_modality=student_modality,
+            teacher_features=teacher_features,
+            student_features=student_features,
+        )
         kwargs.setdefault("dtype", _policy_of(teacher, student))
         # The two models cast their own inputs; here images would lose bits too early.
         super().__init__(autocast=False, **kwargs)
@@ -66,6 +73,7 @@ class CrossModalDistiller(TrainStep, keras.Model):
         self.teacher_features = teacher_features
         self.student_features = student_features
         self.num_classes = None
+        self.logits_spec = None
         self._teacher_tap = FeatureTap(teacher, teacher_features, "teacher")
         self._student_tap = FeatureTap(student, student_features, "student")
         self._trackers = {
@@ -96,6 +104,7 @@ class CrossModalDistiller(TrainStep, keras.Model):
         teacher_logits, teacher_features = self._teacher_tap.spec(teacher_shape)
         student_logits, student_features = self._student_tap.spec(student_shape)
         self.num_classes = checks.check_classes(teacher_logits, student_logits)
+        self.logits_spec = keras.KerasTensor(student_logits.shape, student_logits.dtype)
         self.build_heads(teacher_features, student_features, student_logits)
 
     def build_if_known(self):
@@ -236,6 +245,11 @@ class CrossModalDistiller(TrainStep, keras.Model):
     ):
         """As `keras.Model.fit`, after a look at what the data is."""
         checks.check_data(self, x, y, training=True)
+        if self.built and not self.trainable_variables:
+            raise ValueError(
+                "Expected something to train; set `trainable = True` on the student "
+                "and compile again. Received: a model that is frozen as a whole"
+            )
         validation = kwargs.get("validation_data")
         if validation is not None:
             pair = validation if isinstance(validation, tuple) else (validation, None)

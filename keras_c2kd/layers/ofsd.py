@@ -1,5 +1,7 @@
 """OFSD: On-the-Fly Selection Distillation as a layer."""
 
+import math
+from numbers import Real
 from typing import Any
 
 import keras
@@ -52,14 +54,15 @@ class OFSD(layers.Layer):
     ):
         kwargs["dtype"] = "float32"
         super().__init__(autocast=False, **kwargs)
-        if not -1.0 <= threshold <= 1.0:
+        if not (isinstance(threshold, Real) and -1.0 <= threshold <= 1.0):
             raise ValueError(
                 "Expected `threshold` between -1 and 1, the range of a rank "
                 f"correlation. Received: threshold={threshold!r}"
             )
-        if not temperature > 0.0:
+        if not (isinstance(temperature, Real) and 0.0 < temperature < math.inf):
             raise ValueError(
-                f"Expected `temperature` above 0. Received: temperature={temperature!r}"
+                "Expected `temperature` to be a finite number above 0. "
+                f"Received: temperature={temperature!r}"
             )
         check_non_target(non_target)
         self.threshold = threshold

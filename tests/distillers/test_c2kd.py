@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_c2kd import C2KD, OFSD, ProxyHead
+from keras_c2kd import C2KD, OFSD, CrossModalDistiller, ProxyHead
 from tests.helpers import conv_net, dense_net, distiller, pairs
 
 BACKEND = keras.config.backend()
@@ -485,6 +485,10 @@ def test_segmentation_proxies_meet_the_label_grid(rng):
         ({"teacher": dense_net(4, classes=1)}, "same number of classes"),
         ({"teacher": "resnet"}, "keras.Model"),
         ({"teacher_proxy": ProxyHead(4)}, "`teacher_proxy` to return logits"),
+        ({"teacher_proxy": "mlp"}, "teacher_proxy='mlp'"),
+        ({"ofsd": 0.2}, "a OFSD or None. Received: ofsd=0.2"),
+        ({"teacher_modality": None}, "teacher_modality=None"),
+        ({"student_features": 3}, "student_features=3"),
         ({"cross_modal_weight": -1.0}, "cross_modal_weight=-1.0"),
     ],
 )
@@ -505,6 +509,28 @@ def test_probabilities_are_refused(activation):
     student = keras.Model(inputs, keras.layers.Dense(3, activation=activation)(x))
     with pytest.raises(ValueError, match=f"logits.*{activation}"):
         distiller(student=student)
+
+
+def test_training_nothing_is_refused():
+    model = distiller()
+    model.trainable = False
+    model.compile("sgd")
+    with pytest.raises(ValueError, match="something to train"):
+        model.fit(*pairs(), verbose=0)
+
+
+def test_training_before_compile_is_refused():
+    with pytest.raises(ValueError, match="compile"):
+        distiller(compiled=False).fit(*pairs(), verbose=0)
+
+
+def test_the_base_class_trains_two_models_side_by_side():
+    x, y = pairs()
+    model = CrossModalDistiller(dense_net(4), dense_net(6), "depth", "rgb")
+    model.compile(keras.optimizers.SGD(0.05), metrics=["accuracy"])
+    logs = model.fit(x, y, epochs=3, verbose=0).history
+    assert set(logs) == {"loss", "accuracy", "teacher_accuracy"}
+    assert logs["loss"][-1] < logs["loss"][0]
 
 
 def test_the_same_model_twice_is_refused():

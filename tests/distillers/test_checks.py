@@ -59,6 +59,8 @@ BAD_DATA = {
     "float": (lambda x, y: (x, y.astype("float32")), "labels of dtype float32"),
     "one-hot": (lambda x, y: (x, np.eye(3, dtype="int32")[y]), "one-hot labels go"),
     "empty": (lambda x, y: ({k: v[:0] for k, v in x.items()}, y[:0]), "at least one"),
+    "wide labels": (lambda x, y: (x, np.zeros((24, 2, 2), "int32")), r"\(24, 2, 2\)"),
+    "words": (lambda x, y: (x, y.astype(str)), "labels of dtype <U"),
     "no labels": (lambda x, y: (x, None), "Expected labels"),
     "student alone": (lambda x, y: (x["rgb"], y), "modality alone"),
 }  # fmt: skip

@@ -43,7 +43,14 @@ def test_config_round_trip():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"threshold": 1.5}, {"temperature": 0.0}, {"non_target": "paper"}]
+    "settings",
+    [
+        {"threshold": 1.5},
+        {"threshold": "0"},
+        {"temperature": 0.0},
+        {"temperature": float("inf")},
+        {"non_target": "paper"},
+    ],
 )
 def test_settings_out_of_range_are_refused(settings):
     ((name, value),) = settings.items()
