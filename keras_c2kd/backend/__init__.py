@@ -9,10 +9,13 @@ if keras.config.backend() == "tensorflow":
     from keras_c2kd.backend.tensorflow_train_step import (
         TensorFlowTrainStep as TrainStep,
     )
+    from keras_c2kd.backend.tensorflow_train_step import share_of_mean
 elif keras.config.backend() == "jax":
     from keras_c2kd.backend.jax_train_step import JAXTrainStep as TrainStep
+    from keras_c2kd.backend.jax_train_step import share_of_mean
 elif keras.config.backend() == "torch":
     from keras_c2kd.backend.torch_train_step import TorchTrainStep as TrainStep
+    from keras_c2kd.backend.torch_train_step import share_of_mean
 else:
     raise ImportError(
         "keras_c2kd trains on the TensorFlow, JAX and torch backends of Keras; set "
@@ -20,4 +23,4 @@ else:
         f"Received: keras.config.backend()={keras.config.backend()!r}"
     )
 
-__all__ = ["TrainStep"]
+__all__ = ["TrainStep", "share_of_mean"]

@@ -4,6 +4,11 @@ import keras
 import tensorflow as tf
 
 
+def share_of_mean(value):
+    """What a replica adds to a mean over the global batch, given its own mean."""
+    return value / tf.distribute.get_strategy().num_replicas_in_sync
+
+
 class TensorFlowTrainStep:
     """`train_step` for a `keras.Model` whose algorithm is in `compute_loss`."""
 

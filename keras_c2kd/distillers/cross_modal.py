@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_c2kd.backend import TrainStep
+from keras_c2kd.backend import TrainStep, share_of_mean
 from keras_c2kd.distillers import checks
 from keras_c2kd.distillers.progress import QuietProgbar
 from keras_c2kd.distillers.taps import FeatureTap, is_functional
@@ -173,15 +173,15 @@ class CrossModalDistiller(TrainStep, keras.Model):
         """The weighted sum of all terms; also updates their trackers."""
         outputs = y_pred if isinstance(y_pred, dict) else {"student_logits": y_pred}
         paired = "teacher_logits" in outputs
-        if training:
+        if training:  # not in Keras's symbolic pass, whose dtypes are not the data's
             checks.check_pair(self, x)
-        checks.check_labels(y, outputs["student_logits"], self.loss)
+            checks.check_labels(y, outputs["student_logits"], self.loss)
         loss = ops.sum([ops.sum(penalty) for penalty in self.losses] or [0.0])
         loss += self._compile_loss(y, outputs["student_logits"], sample_weight)
         if paired:
             loss += self._compile_loss(y, outputs["teacher_logits"], sample_weight)
             terms, observed = self.distill(y, outputs, sample_weight)
-            loss += sum(weight * term for weight, term in terms.values())
+            loss += share_of_mean(sum(weight * term for weight, term in terms.values()))
             self._track(terms, observed, batch_size=ops.shape(y)[0])
         return self._nan_if_out_of_range(loss, y)
 
