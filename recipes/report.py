@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import platform
-from importlib.metadata import version
+from importlib import import_module
 
 import keras
 import numpy as np
@@ -78,16 +78,9 @@ def write_results(folder, results, splits):
         "notes": list(splits.notes),
         "backend": keras.config.backend(),
         "python": platform.python_version(),
-        "packages": {name: installed(name) for name in packages},
+        "packages": {name: import_module(name).__version__ for name in packages},
     }
     write_json(folder / "results.json", content)
-
-
-def installed(package):
-    try:
-        return version(package)
-    except Exception:  # a wheel by another name, such as tensorflow-cpu
-        return "unknown"
 
 
 def summary(scores):

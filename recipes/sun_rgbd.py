@@ -11,9 +11,7 @@ miniature is generated once, in the same layout, and read like the real thing. W
 run prints, and how long it takes, is in the README.
 """
 
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
 
 from absl import app, flags
 from runner import FLAGS, Modality, Splits, bar, cache_dir, run

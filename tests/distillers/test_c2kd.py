@@ -1,3 +1,5 @@
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -319,7 +321,13 @@ def test_loss_scaling_does_not_change_the_step(policy):
         {"run_eagerly": True},
         pytest.param(
             {"jit_compile": True},
-            marks=pytest.mark.skipif(BACKEND == "torch", reason="needs a C++ compiler"),
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.skipif(
+                    BACKEND == "torch" and shutil.which("g++") is None,
+                    reason="torch.compile needs a C++ compiler",
+                ),
+            ],
         ),
         pytest.param(
             {"steps_per_execution": 3},
