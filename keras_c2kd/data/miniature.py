@@ -21,6 +21,7 @@ _VERSION = 1  # raised whenever the same seed gives other files
 _WIDTH, _HEIGHT = 160, 120
 _TRAIN_SHARE = 0.6
 _MANIFEST = "manifest.json"
+_FILES_PER_SCENE = 5
 # Sensor, source, and how deep scenes lie: sun3ddata has two folders more.
 _SOURCES = (
     "kv1/b3dodata/{scene}",
@@ -74,7 +75,7 @@ def write_sun_rgbd(
         )
     root = Path(root)
     wanted = {"version": _VERSION, "seed": seed, "num_scenes": num_scenes}
-    if _manifest(root) == wanted:
+    if _is_whole(root, wanted):
         return root
     if root.exists() and any(root.iterdir()) and not (root / _MANIFEST).exists():
         raise ValueError(
@@ -99,6 +100,14 @@ def _manifest(root: Path) -> dict | None:
         return None
 
 
+def _is_whole(root: Path, wanted: dict) -> bool:
+    """The right miniature, with no file missing."""
+    if _manifest(root) != wanted:
+        return False
+    files = sum(len(names) for _, _, names in os.walk(root))
+    return files == _FILES_PER_SCENE * wanted["num_scenes"] + 2  # split and manifest
+
+
 def _replace(root: Path, aside: Path, wanted: dict) -> None:
     """Put the new miniature in place; a second writer's equal one is as good."""
     old = aside.with_name(f"{aside.name}.old")
@@ -107,7 +116,7 @@ def _replace(root: Path, aside: Path, wanted: dict) -> None:
             os.replace(root, old)
         os.replace(aside, root)
     except OSError:
-        if _manifest(root) != wanted:
+        if not _is_whole(root, wanted):
             raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
@@ -187,7 +196,7 @@ def contact_sheet(root: str | os.PathLike, path: str | os.PathLike) -> None:
     from keras_c2kd.data.image import decode_rgb
     from keras_c2kd.data.sun_rgbd import read_sun_rgbd
 
-    index = read_sun_rgbd(root, depth="depth")["test"]
+    index = read_sun_rgbd(root, depth="depth")["train"]
     count = len(index.class_names)
     figure, axes = plt.subplots(
         2, count, figsize=(1.6 * count, 2.7), layout="constrained"

@@ -56,12 +56,18 @@ def test_a_second_call_finds_what_the_first_wrote(miniature):
     assert (miniature / "manifest.json").stat().st_mtime_ns == before
 
 
-def test_a_stale_or_damaged_one_is_rebuilt(tmp_path):
-    root = write_sun_rgbd(tmp_path / "mini", num_scenes=16)
-    good = digest(root)
+def make_stale(root):
     manifest = root / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": 0}))
-    next(root.rglob("*.jpg")).unlink()
+
+
+@pytest.mark.parametrize(
+    "damage", [make_stale, lambda root: next(root.rglob("*.jpg")).unlink()]
+)
+def test_a_stale_or_partial_one_is_rebuilt(tmp_path, damage):
+    root = write_sun_rgbd(tmp_path / "mini", num_scenes=16)
+    good = digest(root)
+    damage(root)
     assert digest(write_sun_rgbd(root, num_scenes=16)) == good
     assert [p.name for p in tmp_path.iterdir()] == ["mini"]
 
