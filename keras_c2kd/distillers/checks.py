@@ -128,10 +128,21 @@ def is_sparse(loss: Any) -> bool:
 
 
 def check_labels(labels: Any, logits: Any, loss: Any) -> None:
-    """Rank and dtype of a batch of labels, known while the step is traced."""
-    shape, rank = tuple(labels.shape), len(logits.shape)
-    dtype = keras.backend.standardize_dtype(labels.dtype)
-    classes = logits.shape[-1]
+    """Shape and dtype of a batch of labels, known while the step is traced."""
+    check_label_shape(labels, logits, loss)
+    if is_sparse(loss):
+        dtype = keras.backend.standardize_dtype(labels.dtype)
+        check_integers(dtype, logits.shape[-1])
+
+
+def check_label_shape(labels: Any, logits: Any, loss: Any) -> None:
+    """One label for each row of the logits, in the form that the loss takes."""
+    if labels is None:
+        raise ValueError(
+            "Expected labels beside the inputs: both models have a task loss. "
+            "Received: inputs alone"
+        )
+    shape, rank, classes = tuple(labels.shape), len(logits.shape), logits.shape[-1]
     if is_sparse(loss):
         a_column = len(shape) == rank and shape[-1] in (1, None)
         if len(shape) != rank - 1 and not a_column:
@@ -140,7 +151,6 @@ def check_labels(labels: Any, logits: Any, loss: Any) -> None:
                 "loss=keras.losses.CategoricalCrossentropy(from_logits=True). "
                 f"Received: labels of shape {shape}"
             )
-        check_integers(dtype, classes)
     elif isinstance(loss, keras.losses.CategoricalCrossentropy) and (
         len(shape) != rank or shape[-1] not in (classes, None)
     ):

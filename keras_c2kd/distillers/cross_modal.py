@@ -187,6 +187,8 @@ class CrossModalDistiller(TrainStep, keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         outputs = y_pred if isinstance(y_pred, dict) else {"student_logits": y_pred}
+        # Keras calls this first, symbolically, when nothing can be lost yet.
+        checks.check_label_shape(y, outputs["student_logits"], self.loss)
         of_student, of_teacher = (
             self._compile_metrics,
             self._compiled_for_teacher.metrics,
