@@ -95,3 +95,25 @@ def gradients(function, arrays):
         np.zeros_like(a) if g is None else g.numpy()
         for a, g in zip(arrays, grads, strict=True)
     ]
+
+
+def weights_of(model):
+    return [np.array(w) for w in model.get_weights()]
+
+
+def assert_same(one, two, **tolerance):
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+class Pairs(keras.utils.PyDataset):
+    def __init__(self, x, y, weight=None):
+        super().__init__()
+        self.data = (x, y) if weight is None else (x, y, weight)
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        rows = slice(8 * index, 8 * index + 8)
+        return keras.tree.map_structure(lambda a: a[rows], self.data)

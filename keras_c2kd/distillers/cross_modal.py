@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_c2kd.backend import TrainStep, share_of_mean
 from keras_c2kd.distillers import checks
+from keras_c2kd.distillers.compat import copies, policy_of, results, without_backend
 from keras_c2kd.distillers.progress import QuietProgbar
 from keras_c2kd.distillers.taps import FeatureTap, is_functional
 
@@ -63,7 +64,7 @@ class CrossModalDistiller(TrainStep, keras.Model):
             teacher_features=teacher_features,
             student_features=student_features,
         )
-        kwargs.setdefault("dtype", _policy_of(teacher, student))
+        kwargs.setdefault("dtype", policy_of(teacher, student))
         # The two models cast their own inputs; here images would lose bits too early.
         super().__init__(autocast=False, **kwargs)
         self.teacher = teacher
@@ -155,11 +156,11 @@ class CrossModalDistiller(TrainStep, keras.Model):
         )
         compiled = self._compile_metrics
         self._compiled_for_teacher.metrics = compiled and type(compiled)(
-            _copies(metrics), _copies(weighted_metrics)
+            copies(metrics), copies(weighted_metrics)
         )
 
     def get_compile_config(self):
-        return _without_backend(super().get_compile_config())
+        return without_backend(super().get_compile_config())
 
     def compile_from_config(self, config):
         """Keras leaves this to models with a `compile` of their own."""
@@ -198,17 +199,17 @@ class CrossModalDistiller(TrainStep, keras.Model):
             if not of_teacher.built:
                 of_teacher.build(y, outputs["student_logits"])
         if "teacher_logits" not in outputs:
-            return {"loss": self._loss_tracker.result(), **_results(of_student)}
+            return {"loss": self._loss_tracker.result(), **results(of_student)}
         if of_teacher is not None:
             of_teacher.update_state(y, outputs["teacher_logits"], sample_weight)
         return self.get_metrics_result()
 
     def get_metrics_result(self):
-        of_teacher = _results(self._compiled_for_teacher.metrics)
+        of_teacher = results(self._compiled_for_teacher.metrics)
         return {
             "loss": self._loss_tracker.result(),
             **{name: tracker.result() for name, tracker in self._trackers.items()},
-            **_results(self._compile_metrics),
+            **results(self._compile_metrics),
             **{f"teacher_{name}": value for name, value in of_teacher.items()},
         }
 
@@ -312,32 +313,3 @@ class CrossModalDistiller(TrainStep, keras.Model):
             for name, value in config.items()
         }
         return cls(**config)
-
-
-def _policy_of(*models):
-    """float16 in either model needs loss scaling, which follows from the policy."""
-    policies = [model.dtype_policy for model in reversed(models)]
-    return next((p for p in policies if p.name == "mixed_float16"), policies[0])
-
-
-def _copies(metrics):
-    """The same metrics with state of their own."""
-    return metrics and [
-        type(metric).from_config(metric.get_config())
-        if isinstance(metric, keras.metrics.Metric)
-        else metric
-        for metric in metrics
-    ]
-
-
-def _without_backend(config):
-    """On torch, Keras writes optimizers under a name that no other backend can open."""
-    if isinstance(config, dict):
-        config = {name: _without_backend(value) for name, value in config.items()}
-        if str(config.get("module")).startswith("keras.src.backend.torch.optimizers"):
-            config["module"] = "keras.optimizers"
-    return config
-
-
-def _results(compiled_metrics):
-    return {} if compiled_metrics is None else compiled_metrics.result()
