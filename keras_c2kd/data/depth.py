@@ -6,6 +6,7 @@ import tensorflow as tf
 MAX_MILLIMETRES = 8000  # the toolbox of the dataset clips there
 # The two bytes of a PNG header that hold bit depth (16) and colour type (grey).
 _SIXTEEN_BIT_GREY = b"\x10\x00"
+_HEADER_SIZE = 26
 
 
 def decode_sun_depth_millimetres(contents: tf.Tensor) -> tf.Tensor:
@@ -23,7 +24,9 @@ def decode_sun_depth_millimetres(contents: tf.Tensor) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: when it is no 16-bit greyscale PNG.
     """
-    header = tf.strings.substr(contents, 24, 2)
+    # Padded, since substr fails on shorter bytes without saying why.
+    padded = tf.strings.join([contents, tf.constant(b"\0" * _HEADER_SIZE)])
+    header = tf.strings.substr(padded, 24, 2)
     check = tf.debugging.assert_equal([header], [_SIXTEEN_BIT_GREY])
     # A check without a result runs in a graph only when something waits for it.
     with tf.control_dependencies([check] if check is not None else []):

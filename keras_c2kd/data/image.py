@@ -30,8 +30,12 @@ def decode_rgb(contents: tf.Tensor) -> tf.Tensor:
     >>> decode_rgb(tf.io.encode_jpeg(pixels)).shape
     TensorShape([4, 6, 3])
     """
-    # channels=0 keeps what the file holds; channels=3 would colour a grey one.
-    image = tf.io.decode_jpeg(contents, channels=0, try_recover_truncated=False)
+    # decode_jpeg would also take a PNG or a GIF.
+    check = tf.debugging.assert_equal(tf.io.is_jpeg(contents), True)
+    # A check without a result runs in a graph only when something waits for it.
+    with tf.control_dependencies([check] if check is not None else []):
+        # channels=0 keeps what the file holds; channels=3 would colour a grey one.
+        image = tf.io.decode_jpeg(contents, channels=0, try_recover_truncated=False)
     return tf.ensure_shape(image, (None, None, 3))
 
 

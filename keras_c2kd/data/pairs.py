@@ -244,10 +244,10 @@ def _check_sizes(sample: Mapping[str, str], images: Mapping[str, tf.Tensor]) -> 
     sizes = {name: tuple(image.shape[:2]) for name, image in images.items()}
     if len(set(sizes.values())) > 1:
         path = sample[next(reversed(sizes))]
-        received = ", ".join(f"{name}={size}" for name, size in sizes.items())
+        received = ", ".join(f"{n}={size} at {sample[n]}" for n, size in sizes.items())
         raise BrokenSample(
             path,
             "Expected the modalities of a sample to have one size (height, width), "
-            f"since their pixels belong together, at {path}. {_ADVICE} "
+            f"since their pixels belong together. {_ADVICE} "
             f"Received: {received}",
         )

@@ -79,7 +79,7 @@ def read_sun_rgbd(
         if broken:
             notes[name].append(f"{len(broken)} incomplete scenes were left out")
             notes[name].extend(broken)
-    names = choose_classes(scenes["train"], scenes["test"], classes)
+    names = choose_classes(scenes["train"], scenes["test"], classes, data_dir)
     return {
         split: _index(split, scenes[split], names, notes[split], data_dir)
         for split in ("train", "test")
@@ -90,7 +90,7 @@ def locate(data_dir: str | Path) -> tuple[Path, Path]:
     """The folder SUNRGBD, symlinks resolved, and the split file beside it."""
     data_dir = Path(data_dir)
     for base in (data_dir, data_dir.absolute().parent):
-        root = base / "SUNRGBD" if base == data_dir else data_dir
+        root = base / "SUNRGBD" if base == data_dir else data_dir.absolute()
         if root.name == "SUNRGBD" and root.is_dir() and (base / _SPLIT_FILE).is_file():
             return root.resolve(), base / _SPLIT_FILE
     raise ValueError(
@@ -208,7 +208,13 @@ def _first_file(root: Path, folder: Path, patterns: Sequence[str]) -> str:
 
 
 def _inside(root: Path, path: Path) -> Path:
-    resolved = path.resolve()
+    try:
+        resolved = path.resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError before Python 3.13
+        raise ValueError(
+            f"Expected {path} to lie inside of {root}, but its symlink leads "
+            f"nowhere. {_ADVICE} Received: {error}"
+        ) from error
     if not resolved.is_relative_to(root):
         raise ValueError(
             f"Expected {path} to lie inside of {root}, but a symlink leads out of "
@@ -218,7 +224,10 @@ def _inside(root: Path, path: Path) -> Path:
 
 
 def choose_classes(
-    train: Sequence[Scene], test: Sequence[Scene], classes: Sequence[str] | None
+    train: Sequence[Scene],
+    test: Sequence[Scene],
+    classes: Sequence[str] | None,
+    data_dir: str | Path,
 ) -> tuple[str, ...]:
     """The sorted names of the classes to learn; see `read_sun_rgbd`."""
     in_train = {scene.class_name for scene in train}
@@ -228,7 +237,8 @@ def choose_classes(
         _require(
             wanted <= in_train,
             "Every class in `classes` needs scenes in train; there are "
-            f"{sorted(in_train)}. Received: classes={tuple(classes)}",
+            f"{sorted(in_train)}. Received: classes={tuple(classes)}, "
+            f"data_dir={str(data_dir)!r}",
         )
     elif in_either & set(OFFICIAL_CLASSES):
         wanted = in_train & set(OFFICIAL_CLASSES)
@@ -237,7 +247,7 @@ def choose_classes(
     _require(
         len(wanted) >= 2,
         "Expected scenes of two classes or more in train, to have something to "
-        f"tell apart. Received: classes={sorted(wanted)}",
+        f"tell apart. Received: classes={sorted(wanted)}, data_dir={str(data_dir)!r}",
     )
     return tuple(sorted(wanted))
 

@@ -158,8 +158,10 @@ class C2KD(CrossModalDistiller):
 
     def distill(self, labels, outputs, sample_weight):
         labels = as_class_indices(labels, outputs["student_logits"])
-        terms = self.ofsd(labels, **outputs, sample_weight=sample_weight)
-        observed = {"krc": terms.pop("krc"), "selected": terms.pop("selected")}
+        ignored = getattr(self.loss, "ignore_class", None)
+        mask = None if ignored is None else ops.not_equal(labels, ignored)
+        terms = self.ofsd(labels, **outputs, sample_weight=sample_weight, mask=mask)
+        observed = {name: (terms.pop(name), mask) for name in self.observed_names}
         l1, l2, l3 = (
             self.teacher_proxy_weight,
             self.student_proxy_weight,

@@ -94,7 +94,7 @@ class CrossModalDistiller(TrainStep, keras.Model):
         return {}
 
     def distill(self, labels, outputs, sample_weight):
-        """`({name: (weight, scalar loss)}, {name: value per sample to log})`."""
+        """`({name: (weight, scalar loss)}, {name: (value per sample, mask)})`."""
         return {}, {}
 
     # === Forward ===
@@ -221,8 +221,8 @@ class CrossModalDistiller(TrainStep, keras.Model):
     def _track(self, terms, observed, batch_size):
         for name, (_, term) in terms.items():
             self._trackers[name].update_state(term, sample_weight=batch_size)
-        for name, value in observed.items():
-            self._trackers[name].update_state(value)
+        for name, (value, mask) in observed.items():
+            self._trackers[name].update_state(value, sample_weight=mask)
 
     def _nan_if_out_of_range(self, loss, labels):
         """A label that no class has costs nothing on JAX, unseen: here it is NaN."""

@@ -6,6 +6,12 @@ import scipy.io
 from PIL import Image
 
 from keras_c2kd.data import write_sun_rgbd
+from tests.conftest import SHARED
+
+REAL = SHARED / "data" / "sun_rgbd"
+needs_real_scenes = pytest.mark.skipif(
+    not REAL.exists(), reason="the real scenes are not beside the checkout (../shared)"
+)
 
 
 def rotate(millimetres):
@@ -13,16 +19,19 @@ def rotate(millimetres):
     return ((millimetres << 3) | (millimetres >> 13)).astype("uint16")
 
 
-def jpeg(array):
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, "JPEG", quality=95)
+def encoded(array, kind, mode=None, **options):
+    """The bytes of an image file that Pillow writes."""
+    image, file = Image.fromarray(array), io.BytesIO()
+    (image.convert(mode) if mode else image).save(file, kind, **options)
     return file.getvalue()
+
+
+def jpeg(array):
+    return encoded(array, "JPEG", quality=95)
 
 
 def png(array):
-    file = io.BytesIO()
-    Image.fromarray(array).save(file, "PNG")
-    return file.getvalue()
+    return encoded(array, "PNG")
 
 
 def write_scene(root, scene, class_name, value=100, size=(12, 16), holes="depth_bfx"):

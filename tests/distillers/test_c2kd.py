@@ -120,6 +120,20 @@ def test_nobody_selected_is_unimodal_training():
     assert logs["teacher_proxy_to_student_proxy"] == [0.0]
 
 
+def test_ignored_labels_are_not_there_at_all():
+    x, y = pairs()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)
+    model = distiller(compiled=False)
+    model.compile("sgd", loss=loss)
+    void = np.where(np.arange(24) < 12, y, -1)
+    some = model.evaluate(x, void, batch_size=24, return_dict=True, verbose=0)
+    half = {name: values[:12] for name, values in x.items()}
+    alone = model.evaluate(half, y[:12], batch_size=12, return_dict=True, verbose=0)
+    assert set(some) == set(alone) == {"loss", "krc", "selected", *model.term_names}
+    for name in some:
+        np.testing.assert_allclose(some[name], alone[name], rtol=1e-5, err_msg=name)
+
+
 def test_segmentation_proxies_meet_the_label_grid(rng):
     def net(channels):
         x = inputs = keras.Input((8, 8, channels))
