@@ -177,7 +177,8 @@ def _write_split(root: Path, folders: list[str]) -> None:
         cells[name][0] = paths
     file = root / "SUNRGBDtoolbox" / "traintestSUNRGBD" / "allsplit.mat"
     file.parent.mkdir(parents=True)
-    scipy.io.savemat(file, cells)
+    # Compressed, as the real one is: SciPy can crash on damaged uncompressed cells.
+    scipy.io.savemat(file, cells, do_compression=True)
 
 
 def contact_sheet(root: str | os.PathLike, path: str | os.PathLike) -> None:
