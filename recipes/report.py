@@ -57,13 +57,6 @@ def write_json(path, content):
     write_aside(path, lambda file: json.dump(content, file, indent=2, default=str))
 
 
-def save(model, path):
-    """Save aside, then rename."""
-    aside = path.with_name(f".{path.stem}.writing.keras")
-    model.save(aside)
-    os.replace(aside, path)
-
-
 def write_results(folder, results, splits):
     """Scores on test by model and seed, with what is needed to judge them."""
     parts = {name: getattr(splits, name) for name in ("train", "validation", "test")}

@@ -15,6 +15,7 @@ from absl import flags, logging
 
 from keras_c2kd import C2KD, models
 from keras_c2kd.callbacks import StopOnNonFinite, StudentCheckpoint
+from keras_c2kd.callbacks.student_checkpoint import save_aside
 from keras_c2kd.ops import kendall_rank_correlation
 
 FLAGS = flags.FLAGS
@@ -73,7 +74,7 @@ def _run(name, splits, modalities):
     print_left_out(splits)
 
     teacher = train_alone("teacher", FLAGS.teacher, data, modalities, FLAGS.seed, log)
-    report.save(teacher, folder / "teacher.keras")
+    save_aside(teacher, folder / "teacher.keras")
     results = {"teacher": [test_scores(teacher, data, FLAGS.teacher)]}
     for seed in range(FLAGS.seed, FLAGS.seed + FLAGS.seeds):
         alone = train_alone("student", FLAGS.student, data, modalities, seed, log)

@@ -27,7 +27,8 @@ def make_batches(
         pairs: decoded samples with the modalities `"rgb"` and `"depth"`.
         batch_size: samples per batch.
         training: shuffle, augment, and drop the ragged last batch.
-        seed: fixes order and augmentation; each epoch draws new ones.
+        seed: fixes order and augmentation, together with TensorFlow's global seed
+            (`keras.utils.set_random_seed`); each epoch draws new ones.
         augment: `False` trains on the images as they are.
 
     Returns:
