@@ -101,7 +101,9 @@ class Samples:
             return self
         has_any = np.logical_or.reduce(list(present.values()))
         samples = self.take(np.flatnonzero(has_any if keep_incomplete else has_all))
-        counts = ", ".join(f"{(~mask).sum()} without {m}" for m, mask in present.items())
+        counts = ", ".join(
+            f"{(~mask).sum()} without {m}" for m, mask in present.items()
+        )
         done = "kept" if keep_incomplete else "left out"
         note = f"incomplete samples were {done}: {counts}"
         if not keep_incomplete:
