@@ -9,13 +9,7 @@ from importlib import import_module
 import keras
 import numpy as np
 
-COLUMNS = {
-    "top1": "top-1",
-    "mean_class": "mean class",
-    "krc": "KRC",
-    "selected": "sel.",
-}
-PERCENT = ("top1", "mean_class", "selected")
+AGREEMENT = {"krc": "KRC", "selected": "sel."}
 
 
 class Log:
@@ -57,18 +51,17 @@ def write_json(path, content):
     write_aside(path, lambda file: json.dump(content, file, indent=2, default=str))
 
 
-def write_results(folder, results, splits):
+def write_results(folder, results, parts, task):
     """Scores on test by model and seed, with what is needed to judge them."""
-    parts = {name: getattr(splits, name) for name in ("train", "validation", "test")}
     packages = ("keras_c2kd", "keras", keras.config.backend(), "numpy")
     content = {
         "results": results,
         "summary": {model: summary(scores) for model, scores in results.items()},
-        "difference": difference(results),
+        "difference": difference(results, task),
         "samples": {name: len(part) for name, part in parts.items()},
-        "classes": list(splits.train.class_names),
+        "classes": list(parts["train"].class_names),
         "skipped": {name: part.skipped for name, part in parts.items()},
-        "notes": list(splits.notes),
+        "notes": {name: list(part.notes) for name, part in parts.items()},
         "backend": keras.config.backend(),
         "python": platform.python_version(),
         "packages": {name: import_module(name).__version__ for name in packages},
@@ -87,25 +80,26 @@ def summary(scores):
     }
 
 
-def difference(results):
-    """C2KD minus the student alone, seed by seed, in top-1 accuracy."""
+def difference(results, task):
+    """C2KD minus the student alone, seed by seed, in the task's headline figure."""
     pairs = zip(results.get("C2KD", []), results["student alone"], strict=False)
-    return [ours["top1"] - alone["top1"] for ours, alone in pairs]
+    return [ours[task.headline] - alone[task.headline] for ours, alone in pairs]
 
 
 def deviation(values):
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
-def table(results, teacher, student):
+def table(results, teacher, student, task):
     """The figures of a run for a person to read."""
     names = {"teacher": f"teacher ({teacher})", "student alone": f"{student} alone"}
     names["C2KD"] = f"{student} with C2KD"
-    lines = ["", f"{'test':<18}" + "".join(f"{c:>15}" for c in COLUMNS.values())]
+    columns = {**task.columns, **AGREEMENT}
+    lines = ["", f"{'test':<18}" + "".join(f"{c:>15}" for c in columns.values())]
     for model, scores in results.items():
-        cells = "".join(f"{cell(scores, name):>15}" for name in COLUMNS)
+        cells = "".join(f"{cell(scores, name):>15}" for name in columns)
         lines.append(f"{names[model]:<18}{cells}")
-    lines += ["", verdict(difference(results)), LEGEND]
+    lines += ["", verdict(difference(results, task), task), LEGEND]
     return "\n".join(lines)
 
 
@@ -120,17 +114,18 @@ def cell(scores, name):
     if name not in scores[0]:
         return "-"
     values = [s[name] for s in scores]
-    factor, digits = (100, 1) if name in PERCENT else (1, 3)
+    factor, digits = (1, 3) if name == "krc" else (100, 1)
     text = f"{factor * np.mean(values):.{digits}f}"
     if len(values) > 1:
         text += f" +- {factor * deviation(values):.{digits}f}"
     return text
 
 
-def verdict(differences):
+def verdict(differences, task):
     """The difference, and whether it is more than chance (paired t-test)."""
     mean = 100 * np.mean(differences)
-    text = f"C2KD minus the student alone: {mean:+.1f} points of top-1"
+    text = f"C2KD minus the student alone: {mean:+.1f} points of "
+    text += task.columns[task.headline]
     if len(differences) < 5:
         return f"{text} on {len(differences)} seed(s); use --seeds=5 to judge it."
     from scipy.stats import ttest_1samp
@@ -141,8 +136,8 @@ def verdict(differences):
     return f"{text} (+- {spread:.1f}, paired t-test p = {p:.2f}: {judged})."
 
 
-def draw_curves(rows, path):
-    """Validation accuracy of the three models, and what the selection does."""
+def draw_curves(rows, path, task):
+    """The validation figure of the three models, and what the selection does."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -151,13 +146,13 @@ def draw_curves(rows, path):
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
     colours = {"teacher": "tab:gray", "student alone": "tab:blue", "C2KD": "tab:orange"}
     for model, colour in colours.items():
-        epochs, mean = over_seeds(rows, model, "val_accuracy")
+        epochs, mean = over_seeds(rows, model, task.monitor)
         left.plot(epochs, 100 * mean, color=colour, label=model)
         for seed in sorted({r["seed"] for r in rows if r["model"] == model}):
             one = [r for r in rows if r["model"] == model and r["seed"] == seed]
-            values = [100 * r["val_accuracy"] for r in one]
+            values = [100 * r[task.monitor] for r in one]
             left.plot(epochs, values, color=colour, alpha=0.25, linewidth=0.8)
-    left.set(xlabel="epoch", ylabel="validation accuracy (%)")
+    left.set(xlabel="epoch", ylabel=f"validation {task.columns[task.headline]} (%)")
     for name, colour in (("krc", "tab:purple"), ("selected", "tab:green")):
         for prefix, style in (("", "-"), ("val_", "--")):
             epochs, mean = over_seeds(rows, "C2KD", prefix + name)

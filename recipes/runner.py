@@ -3,25 +3,25 @@
 import os
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
+import nets
 import numpy as np
 import report
+import tasks
 from absl import flags, logging
 
-from keras_c2kd import C2KD, models
+from keras_c2kd import C2KD, OFSD
 from keras_c2kd.callbacks import StopOnNonFinite, StudentCheckpoint
 from keras_c2kd.callbacks.student_checkpoint import save_aside
 from keras_c2kd.ops import kendall_rank_correlation
 
 FLAGS = flags.FLAGS
+flags.DEFINE_string("data_dir", None, "The dataset as downloaded; none: a miniature.")
+flags.DEFINE_string("cache_dir", None, "Where decoded samples are kept between runs.")
 flags.DEFINE_string("teacher", None, "Modality of the teacher.")
 flags.DEFINE_string("student", None, "Modality of the student.")
-flags.DEFINE_enum("encoder", "small_resnet", ["small_resnet", "resnet18"], "Both nets.")
 flags.DEFINE_integer("image_size", 64, "Side of the images, in pixels.", 8)
 flags.DEFINE_integer("batch_size", 16, "Samples per step.", 1)
 flags.DEFINE_integer("epochs", 25, "Epochs of each of the three trainings.", 1)
@@ -30,196 +30,241 @@ flags.DEFINE_float("validation_fraction", 0.2, "Of train, to choose epochs on.",
 flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.")
 flags.DEFINE_integer("seeds", 1, "How many seeds, from --seed on, with one teacher.", 1)
 flags.DEFINE_enum("on_error", "raise", ["raise", "skip"], "What a broken sample does.")
+flags.DEFINE_bool("keep_incomplete", False, "Keep samples that lack a modality.")
+flags.DEFINE_float("min_found", 0.0, "Share of the listed samples on disk.", 0, 1)
 flags.DEFINE_string("run_dir", None, "Where to write; none: a new folder in runs/.")
 flags.DEFINE_bool("smoke", False, "One epoch of little: seconds, for tests.")
+flags.DEFINE_enum("select", "position", ["position", "sample"], "OFSD of pixels.")
 
 
-@dataclass(frozen=True)
-class Modality:
-    """What a model needs to know of its input: `scale * value + offset` is near 0."""
+def run(name, modality_names, load, modalities, scaling, crops=None, task=None) -> None:
+    """Run a recipe from its flags; a known mistake ends in one sentence.
 
-    channels: int
-    scale: float
-    offset: float
-
-
-@dataclass(frozen=True)
-class Splits:
-    """The decoded parts of a dataset, and what the reader has to say about it."""
-
-    train: Any
-    validation: Any
-    test: Any
-    notes: tuple[str, ...] = ()
-
-
-def run(name: str, load: Callable[[], Splits], modalities: dict[str, Modality]) -> None:
-    """Run a recipe from its flags; a known mistake ends in one sentence."""
+    Args:
+        name: of the recipe and its run folders.
+        modality_names: what --teacher and --student may be.
+        load: `load() -> {"train": Samples, "test": Samples, ...}`; without
+            `"validation"` a part of train is held out.
+        modalities: `modalities(train samples) -> {name: Modality}`.
+        scaling: name to `(scale, offset)` for the encoder.
+        crops: how training crops are drawn, see `keras_c2kd.data.make_batches`.
+        task: of `tasks`; `None`: classification.
+    """
     logging.set_verbosity(logging.ERROR)
     try:
-        check_flags(modalities)
+        check_flags(modality_names)
         if FLAGS.smoke:
             FLAGS.epochs, FLAGS.image_size, FLAGS.seeds = 1, 32, 1
-        _run(name, load(), modalities)
+        folder = run_folder(name)
+        data = Data(load(), modalities, crops)
+        Run(folder, data, scaling, task or tasks.Classification()).run()
     except (ValueError, FloatingPointError, OSError) as error:
         sys.exit(f"\n{type(error).__name__}: {error}")
-
-
-def _run(name, splits, modalities):
-    folder = run_folder(name)
-    report.write_json(folder / "config.json", FLAGS.flag_values_dict())
-    log = report.Log(folder / "log.csv")
-    data = Data(splits)
-    print(f"\n{data}; the run is written to {folder}")
-    print_left_out(splits)
-
-    teacher = train_alone("teacher", FLAGS.teacher, data, modalities, FLAGS.seed, log)
-    save_aside(teacher, folder / "teacher.keras")
-    results = {"teacher": [test_scores(teacher, data, FLAGS.teacher)]}
-    for seed in range(FLAGS.seed, FLAGS.seed + FLAGS.seeds):
-        alone = train_alone("student", FLAGS.student, data, modalities, seed, log)
-        scores = test_scores(alone, data, FLAGS.student)
-        scores.update(agreement(teacher, alone, data))
-        results.setdefault("student alone", []).append(scores)
-        teacher = keras.models.load_model(folder / "teacher.keras")
-        student_file = (
-            "student.keras" if seed == FLAGS.seed else f"student_{seed}.keras"
-        )
-        distilled = distil(teacher, data, modalities, seed, log, folder / student_file)
-        student = keras.models.load_model(folder / student_file)
-        scores = test_scores(student, data, FLAGS.student)
-        proxies = distilled.evaluate(data.test, verbose=0, return_dict=True)
-        scores.update(krc=proxies["krc"], selected=proxies["selected"])
-        results.setdefault("C2KD", []).append(scores)
-        teacher = keras.models.load_model(folder / "teacher.keras")
-        report.write_results(folder, results, splits)
-    report.draw_curves(log.rows, folder / "curves.png")
-    print(report.table(results, FLAGS.teacher, FLAGS.student))
-
-
-def print_left_out(splits, most=10):
-    """What the reader found and left out; all of it is in results.json too."""
-    notes = list(splits.notes)
-    for part in (splits.train, splits.validation, splits.test):
-        notes += [f"left out: {reason}" for _, reason in part.skipped]
-    print("\n".join(notes[:most]))
-    if len(notes) > most:
-        print(f"... and {len(notes) - most} more, in results.json")
 
 
 class Data:
     """Batches of the three parts, the same for every model of a seed."""
 
-    def __init__(self, splits: Splits):
-        from keras_c2kd.data import make_batches
+    def __init__(self, splits, modalities, crops):
+        from keras_c2kd.data import decode, make_batches
 
-        self.splits = splits
-        self.classes = len(splits.train.class_names)
-        self.labels = splits.test.labels
+        if "validation" not in splits:
+            rest, held_out = splits["train"].split(FLAGS.validation_fraction, seed=0)
+            splits = {**splits, "train": rest, "validation": held_out}
+        self.modalities = modalities(splits["train"])
+        self.parts = {
+            part: decode(
+                splits[part],
+                self.modalities,
+                cache_dir=FLAGS.cache_dir and Path(FLAGS.cache_dir) / part,
+                on_error=FLAGS.on_error,
+                progress=bar(f"reading {part}"),
+            )
+            for part in ("train", "validation", "test")
+        }
+        self.classes = len(self.parts["train"].class_names)
+        # Pixels are many: their logits of a large batch would not fit in memory.
+        size = FLAGS.batch_size if "labels" in self.modalities else 128
         self.train = lambda seed: make_batches(
-            splits.train, FLAGS.batch_size, training=True, seed=seed
+            self.parts["train"], FLAGS.batch_size, training=True, seed=seed, crops=crops
         )
         self.validation, self.test = (
-            make_batches(part, 128, training=False)
-            for part in (splits.validation, splits.test)
+            make_batches(self.parts[part], size, training=False)
+            for part in ("validation", "test")
         )
 
+    def only(self, batches, modality):
+        """One modality of a paired dataset, for a model that is trained alone."""
+        from keras_c2kd.data import one_modality
+
+        return one_modality(batches, modality)
+
     def __str__(self):
-        parts = ("train", "validation", "test")
-        sizes = ", ".join(f"{len(getattr(self.splits, p))} {p}" for p in parts)
-        return f"{self.classes} classes: {sizes}"
+        sizes = ", ".join(f"{len(part)} {name}" for name, part in self.parts.items())
+        storage = {
+            "memory": "decoded samples are held in memory",
+            "cache": f"decoded samples are cached in {FLAGS.cache_dir}",
+            "files": "files are decoded anew in every epoch; --cache_dir is faster",
+        }[self.parts["train"].storage]
+        return f"{self.classes} classes: {sizes}; {storage}"
+
+    def print_left_out(self, most=10):
+        """What the reader found and left out; all of it is in results.json too."""
+        notes = dict.fromkeys(n for part in self.parts.values() for n in part.notes)
+        notes = list(notes)
+        for part in self.parts.values():
+            notes += [f"left out: {reason}" for _, reason in part.skipped]
+        print("\n".join(notes[:most]))
+        if len(notes) > most:
+            print(f"... and {len(notes) - most} more, in results.json")
 
 
-def build(role, modality, data, modalities):
-    """An untrained classifier of one modality."""
-    about = modalities[modality]
-    shape = (FLAGS.image_size, FLAGS.image_size, about.channels)
-    encoder = getattr(models, FLAGS.encoder)
-    return encoder(
-        shape, data.classes, scale=about.scale, offset=about.offset, name=role
-    )
+class Run:
+    """One teacher; for each seed the student alone, and the same with C2KD."""
+
+    def __init__(self, folder, data, scaling, task):
+        self.folder, self.data, self.scaling, self.task = folder, data, scaling, task
+        self.log = report.Log(folder / "log.csv")
+
+    def run(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        report.write_json(self.folder / "config.json", FLAGS.flag_values_dict())
+        print(f"\n{self.data}; the run is written to {self.folder}")
+        self.data.print_left_out()
+        for modality in self.data.modalities.values():
+            modality.save(self.folder)
+        teacher_file = self.folder / "teacher.keras"
+        teacher = self.train_alone("teacher", FLAGS.teacher, FLAGS.seed)
+        save_aside(teacher, teacher_file)
+        results = {"teacher": [self.test(teacher, FLAGS.teacher)]}
+        for seed in range(FLAGS.seed, FLAGS.seed + FLAGS.seeds):
+            # As it was saved: distillation trains the teacher too.
+            teacher = keras.models.load_model(teacher_file)
+            alone = self.train_alone("student", FLAGS.student, seed)
+            scores = self.test(alone, FLAGS.student)
+            scores.update(self.agreement(teacher, alone))
+            results.setdefault("student alone", []).append(scores)
+            scores = self.distilled(teacher, seed)
+            results.setdefault("C2KD", []).append(scores)
+            report.write_results(self.folder, results, self.data.parts, self.task)
+        report.draw_curves(self.log.rows, self.folder / "curves.png", self.task)
+        print(report.table(results, FLAGS.teacher, FLAGS.student, self.task))
+
+    def build(self, role, modality):
+        return nets.build(
+            role,
+            self.data.modalities[modality],
+            self.data.classes,
+            self.scaling.get(modality, (1.0, 0.0)),
+            per_pixel="labels" in self.data.modalities,
+        )
+
+    def train_alone(self, role, modality, seed):
+        """One model of one modality, trained on labels."""
+        keras.utils.set_random_seed(seed)
+        model, _ = self.build(role, modality)
+        model.compile(
+            self.optimizer(),
+            loss=self.task.loss(),
+            weighted_metrics=self.task.metrics(self.data.classes),
+        )
+        title = "teacher" if role == "teacher" else "student alone"
+        model.fit(
+            self.data.only(self.data.train(seed), modality),
+            validation_data=self.data.only(self.data.validation, modality),
+            epochs=FLAGS.epochs,
+            callbacks=self.callbacks(title, seed),
+            shuffle=False,  # the dataset does it
+            verbose=0,
+        )
+        return model
+
+    def distilled(self, teacher, seed):
+        """C2KD, from the same initial student and the same batches as the baseline."""
+        keras.utils.set_random_seed(seed)
+        student, student_tap = self.build("student", FLAGS.student)
+        _, teacher_tap = self.build("teacher", FLAGS.teacher)
+        model = C2KD(
+            teacher,
+            student,
+            teacher_modality=FLAGS.teacher,
+            student_modality=FLAGS.student,
+            teacher_features=teacher_tap,
+            student_features=student_tap,
+            ofsd=OFSD(select=FLAGS.select),
+        )
+        model.compile(
+            self.optimizer(),
+            loss=self.task.loss(),
+            weighted_metrics=self.task.metrics(self.data.classes),
+        )
+        name = "student.keras" if seed == FLAGS.seed else f"student_{seed}.keras"
+        best = StudentCheckpoint(
+            self.folder / name, monitor=self.task.monitor, mode="max"
+        )
+        model.fit(
+            self.data.train(seed),
+            validation_data=self.data.validation,
+            epochs=FLAGS.epochs,
+            callbacks=[best, *self.callbacks("C2KD", seed)],
+            shuffle=False,
+            verbose=0,
+        )
+        student = keras.models.load_model(self.folder / name)
+        proxies = model.evaluate(self.data.test, verbose=0, return_dict=True)
+        agreement = {"krc": proxies["krc"], "selected": proxies["selected"]}
+        return {**self.test(student, FLAGS.student), **agreement}
+
+    def optimizer(self):
+        """The released code's: SGD, momentum 0.9, polynomial decay of power 0.9."""
+        steps = FLAGS.epochs * int(self.data.train(0).cardinality())
+        rate = keras.optimizers.schedules.PolynomialDecay(
+            FLAGS.learning_rate, steps, end_learning_rate=1e-4, power=0.9
+        )
+        return keras.optimizers.SGD(rate, momentum=0.9)
+
+    def callbacks(self, title, seed):
+        """The best epoch is chosen on validation, never on test."""
+        best = keras.callbacks.EarlyStopping(
+            self.task.monitor,
+            mode="max",
+            patience=FLAGS.epochs,
+            restore_best_weights=True,
+        )
+        bar = EpochBar(title, seed, self.task.monitor)
+        return [best, StopOnNonFinite(), self.log.callback(title, seed), bar]
+
+    def test(self, model, modality):
+        """The task's figures on test, from one confusion matrix."""
+        confusion = 0
+        for inputs, labels in self.data.test:
+            logits = model.predict_on_batch(as_input(inputs[modality]))
+            if modality in inputs.get("present", {}):
+                there = inputs["present"][modality].numpy()
+                logits, labels = logits[there], labels.numpy()[there]
+            confusion += tasks.confusion_of(logits, labels, self.data.classes)
+        return self.task.scores(confusion)
+
+    def agreement(self, teacher, student):
+        """How the logits of two separately trained models rank the classes alike."""
+        krc = []
+        for inputs, labels in self.data.test:
+            counts = labels.numpy() < self.data.classes  # not so where it is void
+            for there in inputs.get("present", {}).values():
+                counts &= there.numpy()
+            logits = [
+                model.predict_on_batch(as_input(inputs[name]))
+                for model, name in ((teacher, FLAGS.teacher), (student, FLAGS.student))
+            ]
+            values = keras.ops.convert_to_numpy(kendall_rank_correlation(*logits))
+            krc.append(values[counts])
+        krc = np.concatenate(krc)
+        return {"krc": float(krc.mean()), "selected": float((krc > 0.0).mean())}
 
 
-def optimizer(data):
-    """That of the released code: SGD, momentum 0.9, polynomial decay of power 0.9."""
-    steps = FLAGS.epochs * int(data.train(0).cardinality())
-    rate = keras.optimizers.schedules.PolynomialDecay(
-        FLAGS.learning_rate, steps, end_learning_rate=1e-4, power=0.9
-    )
-    return keras.optimizers.SGD(rate, momentum=0.9)
-
-
-def callbacks(title, seed, log):
-    """The best epoch is chosen on validation, never on test."""
-    best = keras.callbacks.EarlyStopping(
-        "val_accuracy", mode="max", patience=FLAGS.epochs, restore_best_weights=True
-    )
-    return [best, StopOnNonFinite(), log.callback(title, seed), EpochBar(title, seed)]
-
-
-def train_alone(role, modality, data, modalities, seed, log):
-    """One model of one modality, trained on labels."""
-    keras.utils.set_random_seed(seed)
-    model = build(role, modality, data, modalities)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer(data), loss=loss, metrics=["accuracy"])
-    title = "teacher" if role == "teacher" else "student alone"
-    model.fit(
-        only(data.train(seed), modality),
-        validation_data=only(data.validation, modality),
-        epochs=FLAGS.epochs,
-        callbacks=callbacks(title, seed, log),
-        shuffle=False,  # the dataset does it
-        verbose=0,
-    )
-    return model
-
-
-def distil(teacher, data, modalities, seed, log, student_file):
-    """C2KD, from the same initial student and the same batches as the baseline."""
-    keras.utils.set_random_seed(seed)
-    student = build("student", FLAGS.student, data, modalities)
-    model = C2KD(
-        teacher,
-        student,
-        teacher_modality=FLAGS.teacher,
-        student_modality=FLAGS.student,
-        teacher_features="stage3",
-        student_features="stage3",
-    )
-    model.compile(optimizer(data), metrics=["accuracy"])
-    model.fit(
-        data.train(seed),
-        validation_data=data.validation,
-        epochs=FLAGS.epochs,
-        callbacks=[StudentCheckpoint(student_file), *callbacks("C2KD", seed, log)],
-        shuffle=False,
-        verbose=0,
-    )
-    return model
-
-
-def test_scores(model, data, modality):
-    """Top-1 and mean class accuracy on test."""
-    predicted = model.predict(only(data.test, modality), verbose=0).argmax(-1)
-    right = predicted == data.labels
-    by_class = [right[data.labels == c].mean() for c in np.unique(data.labels)]
-    return {"top1": float(right.mean()), "mean_class": float(np.mean(by_class))}
-
-
-def agreement(teacher, student, data):
-    """How the logits of two separately trained models rank the classes alike."""
-    logits = [
-        model.predict(only(data.test, modality), verbose=0)
-        for model, modality in ((teacher, FLAGS.teacher), (student, FLAGS.student))
-    ]
-    krc = keras.ops.convert_to_numpy(kendall_rank_correlation(*logits))
-    return {"krc": float(krc.mean()), "selected": float((krc > 0.0).mean())}
-
-
-def only(batches, modality):
-    """One modality of a paired dataset."""
-    return batches.map(lambda inputs, labels: (inputs[modality], labels))
+def as_input(tensor):
+    """A batch of tf.data for whatever backend runs the model."""
+    return np.asarray(tensor)
 
 
 def check_flags(modalities):
@@ -247,14 +292,22 @@ def run_folder(name):
             "Expected a --run_dir without a finished run, which would be overwritten. "
             f"Received: --run_dir={folder}"
         )
-    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def cache_dir(name):
-    """Where generated data is kept between runs, beside Keras's own datasets."""
+def data_dir(name, write, samples, smoke):
+    """--data_dir, or the miniature, which is generated once."""
+    if FLAGS.data_dir is not None:
+        return FLAGS.data_dir
+    count = smoke if FLAGS.smoke else samples
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    return home / "datasets" / "keras_c2kd" / name
+    root = home / "datasets" / "keras_c2kd" / f"{name}_miniature_{count}"
+    return write(root, count, progress=bar("miniature, samples"))
+
+
+def reader_flags():
+    """What every reader takes from the flags."""
+    return {"keep_incomplete": FLAGS.keep_incomplete, "min_found": FLAGS.min_found}
 
 
 def bar(title):
@@ -273,11 +326,10 @@ def bar(title):
 class EpochBar(keras.callbacks.Callback):
     """One line per training, with a few figures of the epoch."""
 
-    shown = ("loss", "krc", "selected", "val_accuracy")
-
-    def __init__(self, title, seed):
+    def __init__(self, title, seed, monitor):
         super().__init__()
         self.title = f"{title}, seed {seed}"
+        self.shown = ("loss", "krc", "selected", monitor)
 
     def on_train_begin(self, logs=None):
         print(self.title)

@@ -1,7 +1,15 @@
 """SUN RGB-D depth: 16-bit PNGs whose bits are rotated left by three."""
 
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
 import numpy as np
 import tensorflow as tf
+
+from keras_c2kd.data.geometry import crop
+from keras_c2kd.data.modality import Draws, Modality
 
 MAX_MILLIMETRES = 8000  # the toolbox of the dataset clips there
 # The two bytes of a PNG header that hold bit depth (16) and colour type (grey).
@@ -85,3 +93,45 @@ def resize_depth(depth: tf.Tensor, size: int) -> tf.Tensor:
         `(size, size, 1)` of the same dtype.
     """
     return tf.image.resize(depth, (size, size), method="nearest")
+
+
+@dataclasses.dataclass(frozen=True)
+class Depth(Modality):
+    """Depth PNGs of SUN RGB-D, as metres for a model.
+
+    Attributes:
+        size: side of the model's input, in pixels.
+        stored_size: side of what is kept of a file; 0: `size`. Larger ones leave
+            crops more detail.
+
+    Example:
+
+    >>> Depth(size=64).input_shape
+    (64, 64, 1)
+    """
+
+    size: int
+    stored_size: int = 0
+    expected: ClassVar[str] = "a complete 16-bit greyscale PNG"
+    spatial: ClassVar[bool] = True
+
+    @property
+    def spec(self):
+        side = self.stored_size or self.size
+        return tf.TensorSpec((side, side, 1), tf.uint16)
+
+    @property
+    def input_shape(self):
+        return (self.size, self.size, 1)
+
+    def decode(self, source):
+        """uint16 millimetres `(height, width, 1)` from the path of a file."""
+        return decode_sun_depth_millimetres(tf.io.read_file(source))
+
+    def pack(self, decoded):
+        return resize_depth(decoded, self.stored_size or self.size)
+
+    def prepare(self, packed, draws: Draws | None = None):
+        """float32 metres `(B, size, size, 1)`; holes stay 0."""
+        boxes = None if draws is None else draws.boxes
+        return crop(packed, boxes, (self.size, self.size), "nearest") / 1000.0

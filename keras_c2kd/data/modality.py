@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from keras_c2kd.data.image import describe_image
+
 
 @dataclasses.dataclass(frozen=True)
 class Draws:
@@ -79,8 +81,10 @@ class Modality(abc.ABC):
 
     def describe(self, source: Any) -> str:
         """What is there instead of what was expected."""
-        contents = Path(self.where(source)).read_bytes()
-        return f"{len(contents)} bytes beginning with {contents[:8]!r}"
+        return describe_image(Path(self.where(source)).read_bytes())
+
+    def save(self, folder: Path) -> None:  # noqa: B027 - most leave nothing
+        """Leaves in a run folder what inference needs to make inputs, if anything."""
 
     def options(self) -> dict[str, Any]:
         """All that changes what `pack` returns, for the cache's manifest."""

@@ -1,39 +1,40 @@
-"""From decoded pairs to batches for `fit`, with one augmentation for all modalities."""
+"""From decoded samples to batches for `fit`, with one crop for all modalities."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_c2kd.data.pairs import DecodedPairs
-
-_SMALLEST_CROP = 0.75  # of a side: what tells a room often stands at its edge
-_BRIGHTNESS = 24.0  # of 255
-_CONTRAST = 0.2
+from keras_c2kd.data.geometry import Crops
+from keras_c2kd.data.modality import Draws
+from keras_c2kd.data.store import Decoded
 
 
 def make_batches(
-    pairs: DecodedPairs,
+    decoded: Decoded,
     batch_size: int,
     training: bool,
     seed: int = 0,
     augment: bool = True,
+    crops: Crops | None = None,
 ) -> tf.data.Dataset:
     """Makes the dataset that a two-modality model trains or is evaluated on.
 
-    Crop and flip are the same for both modalities, or their pixels would no
-    longer show the same thing; brightness and contrast change in rgb only.
+    Crop and flip are the same for all modalities of a sample, or their pixels would
+    no longer show the same thing; everything else is drawn for each of them.
 
     Args:
-        pairs: decoded samples with the modalities `"rgb"` and `"depth"`.
+        decoded: from `decode`.
         batch_size: samples per batch.
         training: shuffle, augment, and drop the ragged last batch.
         seed: fixes order and augmentation, together with TensorFlow's global seed
             (`keras.utils.set_random_seed`); each epoch draws new ones.
-        augment: `False` trains on the images as they are.
+        augment: `False` trains on the samples as they are.
+        crops: how crops are drawn; `None`: `Crops()`.
 
     Returns:
-        Dataset of `({"rgb", "depth"}, labels)`: float32 `(B, S, S, 3)` in 0..255,
-        float32 `(B, S, S, 1)` in metres (0 = no reading), int32 `(B,)`.
+        Dataset of `({modality: input}, labels)`; labels are int32 `(B,)`, or what the
+        modality `"labels"` prepares, `(B, H, W)`. Where samples are incomplete, the
+        inputs have an entry `"present"`, modality to bool `(B,)`.
 
     Raises:
         ValueError: when `batch_size` is not positive.
@@ -41,7 +42,7 @@ def make_batches(
     Example:
 
     ```python
-    train = make_batches(pairs, batch_size=64, training=True, seed=1)
+    train = make_batches(decoded, batch_size=64, training=True, seed=1)
     inputs, labels = next(iter(train))
     ```
     """
@@ -49,114 +50,90 @@ def make_batches(
         raise ValueError(
             f"`batch_size` must be 1 or more. Received: batch_size={batch_size}"
         )
-    with tf.device("CPU:0"):
-        rgb, depth, labels = (
-            tf.constant(array)
-            for array in (pairs.arrays["rgb"], pairs.arrays["depth"], pairs.labels)
-        )
-
-    def gather(positions):
-        inputs = {
-            "rgb": tf.cast(tf.gather(rgb, positions), tf.float32),
-            "depth": tf.cast(tf.gather(depth, positions), tf.float32) / 1000.0,
-        }
-        return inputs, tf.gather(labels, positions)
-
-    # Positions, not images, go through the shuffle: a buffer of the whole set
-    # costs nothing, so every order is equally likely.
-    positions = tf.data.Dataset.range(len(pairs))
-    if training:
-        positions = positions.shuffle(
-            len(pairs), seed=seed, reshuffle_each_iteration=True
-        )
     # One batch shape in training means one compilation under XLA; but a set
     # smaller than a batch must not become an empty epoch.
-    positions = positions.batch(
-        batch_size, drop_remainder=training and len(pairs) >= batch_size
+    batches = decoded.batches(
+        batch_size,
+        drop_remainder=training and len(decoded) >= batch_size,
+        shuffle_seed=seed if training else None,
     )
-    # Gathering and augmenting whole batches: a few large ops, no loop over images.
-    batches = positions.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+    prepare = preparer(decoded, crops or Crops())
     if training and augment:
         # A stateless map with numbers drawn in order stays reproducible when it
         # runs in parallel; they are drawn anew in every epoch.
         seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
-        batches = tf.data.Dataset.zip(batches, seeds).map(
-            lambda batch, numbers: (augment_batch(batch[0], numbers), batch[1]),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+        batches = tf.data.Dataset.zip(batches, seeds)
+    batches = batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
     # The next batch is made while the model works on this one.
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def augment_batch(inputs: dict[str, tf.Tensor], seed: tf.Tensor) -> dict:
-    """Crops, flips and recolours a batch; the same seed gives the same result.
+def preparer(decoded: Decoded, crops: Crops):
+    """A function from a packed batch, and random numbers or none, to model input."""
+    with tf.device("CPU:0"):
+        labels = tf.constant(decoded.labels)
+        present = {k: tf.constant(v) for k, v in decoded.samples.present.items()}
+
+    def prepare(batch, numbers=None):
+        positions = batch["position"]
+        draws = draw_all(len(decoded.modalities), positions, numbers, crops)
+        inputs = {
+            name: modality.prepare(batch[name], draw)
+            for (name, modality), draw in zip(
+                decoded.modalities.items(), draws, strict=True
+            )
+        }
+        if present:
+            inputs["present"] = {
+                name: tf.gather(mask, positions) for name, mask in present.items()
+            }
+        if "labels" in inputs:
+            target = inputs.pop("labels")
+        else:
+            target = tf.gather(labels, positions)
+        return inputs, target
+
+    return prepare
+
+
+def draw_all(count, positions, numbers, crops: Crops) -> list[Draws | None]:
+    """The same boxes and another seed for each of `count` modalities."""
+    if numbers is None:
+        return [None] * count
+    seed = tf.cast(tf.bitwise.bitwise_and(numbers, 0x7FFFFFFF), tf.int32)
+    box_seed, *seeds = tf.unstack(tf.random.split(seed, 1 + count))
+    size = positions.shape[0] or tf.shape(positions)[0]
+    boxes = crops.draw(size, box_seed)
+    return [Draws(boxes, modality_seed) for modality_seed in seeds]
+
+
+def one_modality(batches: tf.data.Dataset, modality: str) -> tf.data.Dataset:
+    """One modality of a paired dataset, for a model that trains alone.
 
     Args:
-        inputs: `"rgb"` float32 `(B, S, S, 3)` in 0..255, `"depth"` float32
-            `(B, S, S, 1)` in metres.
-        seed: two integers.
+        batches: from `make_batches`.
+        modality: its name.
 
     Returns:
-        The same keys, shapes and units.
+        Dataset of `(input, labels)`; of incomplete samples `(input, labels, weights)`,
+        where what is missing weighs nothing and a batch's mean is one over the rest.
+        As in `C2KD`, a copy of a row that is there stands in for it.
     """
-    seed = tf.cast(tf.bitwise.bitwise_and(seed, 0x7FFFFFFF), tf.int32)
-    box_seed, colour_seed = tf.unstack(tf.random.split(seed, 2))
-    boxes = random_boxes(tf.shape(inputs["rgb"])[0], box_seed)
-    return {
-        "rgb": jitter_colours(crop(inputs["rgb"], boxes, "bilinear"), colour_seed),
-        "depth": crop(inputs["depth"], boxes, "nearest"),  # holes stay holes
-    }
+    if modality not in batches.element_spec[0].get("present", {}):
+        return batches.map(lambda inputs, labels: (inputs[modality], labels))
 
+    def weighted(inputs, labels):
+        there = inputs["present"][modality]
+        size = tf.shape(there)[0]
+        count = tf.maximum(tf.reduce_sum(tf.cast(there, tf.int32)), 1)
+        there_first = tf.argsort(tf.cast(~there, tf.int32), stable=True)
+        rows = tf.range(size)
+        rows = tf.where(there, rows, tf.gather(there_first, rows % count))
+        share = tf.cast(size, tf.float32) / tf.cast(count, tf.float32)
+        return (
+            tf.gather(inputs[modality], rows),
+            labels,
+            tf.cast(there, tf.float32) * share,
+        )
 
-def random_boxes(count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draws crops; every second one on average is mirrored (left and right swapped).
-
-    Args:
-        count: how many.
-        seed: two integers.
-
-    Returns:
-        float32 `(count, 4)`: top, left, bottom, right as fractions of the image.
-    """
-    draws = tf.random.stateless_uniform((count, 4), seed)
-    size = _SMALLEST_CROP + (1.0 - _SMALLEST_CROP) * draws[:, 0]
-    top, left = draws[:, 1] * (1.0 - size), draws[:, 2] * (1.0 - size)
-    bottom, right = top + size, left + size
-    mirrored = draws[:, 3] < 0.5
-    return tf.stack(
-        [top, tf.where(mirrored, right, left), bottom, tf.where(mirrored, left, right)],
-        axis=1,
-    )
-
-
-def crop(images: tf.Tensor, boxes: tf.Tensor, method: str) -> tf.Tensor:
-    """Cuts one box out of each image and resizes it to the image's size.
-
-    Args:
-        images: float32 `(B, S, S, C)`.
-        boxes: float32 `(B, 4)` from `random_boxes`.
-        method: `"bilinear"` or `"nearest"`.
-
-    Returns:
-        float32 `(B, S, S, C)`.
-    """
-    cropped = tf.image.crop_and_resize(
-        images, boxes, tf.range(tf.shape(images)[0]), tf.shape(images)[1:3], method
-    )
-    return tf.ensure_shape(cropped, images.shape)
-
-
-def jitter_colours(rgb: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Changes contrast and brightness, differently for each image.
-
-    Args:
-        rgb: float32 `(B, S, S, 3)` in 0..255.
-        seed: two integers.
-
-    Returns:
-        float32 `(B, S, S, 3)` in 0..255.
-    """
-    draws = tf.random.stateless_uniform((tf.shape(rgb)[0], 2, 1, 1, 1), seed, -1.0, 1.0)
-    contrast, brightness = 1.0 + _CONTRAST * draws[:, 0], _BRIGHTNESS * draws[:, 1]
-    mean = tf.reduce_mean(rgb, axis=(1, 2, 3), keepdims=True)
-    return tf.clip_by_value((rgb - mean) * contrast + mean + brightness, 0.0, 255.0)
+    return batches.map(weighted)

@@ -1,8 +1,9 @@
-"""Samples seen through several modalities: where they lie, before anything is decoded."""
+"""Samples of several modalities: where they lie, before anything is decoded."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -131,11 +132,12 @@ def check_found(
         ValueError: when fewer were found.
     """
     note = f"{found} of {listed} listed {what} are on disk"
-    if found < min_found * listed or not found:
+    wanted = max(1, math.ceil(min_found * listed))
+    if found < wanted:
         raise ValueError(
-            f"Expected at least {min_found:.0%} of the listed {what} on disk; fetch "
+            f"Expected at least {wanted} of the {listed} listed {what} on disk; fetch "
             "more of them, or accept fewer with --min_found. "
-            f"Received: {found} of {listed} in data_dir={str(data_dir)!r}"
+            f"Received: {found} in data_dir={str(data_dir)!r}"
         )
     return note
 

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import scipy.io
 
-from keras_c2kd.data.pairs import PairIndex
+from keras_c2kd.data.paths import inside
+from keras_c2kd.data.samples import Samples, check_found
 
 # The classes with more than 80 images, on which the field reports its results.
 OFFICIAL_CLASSES = tuple(
@@ -38,7 +39,9 @@ def read_sun_rgbd(
     classes: Sequence[str] | None = None,
     depth: str = "depth_bfx",
     on_error: str = "raise",
-) -> dict[str, PairIndex]:
+    keep_incomplete: bool = False,
+    min_found: float = 0.0,
+) -> dict[str, Samples]:
     """Lists the RGB-depth pairs of SUN RGB-D with its own train and test split.
 
     Only scenes that are both listed in the split and on disk are read, so a part
@@ -54,9 +57,11 @@ def read_sun_rgbd(
             `depth_bfx` is missing for a scene, its `depth` is taken.
         on_error: `"raise"` stops at the first incomplete scene, `"skip"` leaves
             such scenes out and lists them in `notes`.
+        keep_incomplete: keep a scene of which only one modality is there.
+        min_found: the share of listed scenes that must be on disk, 0 to 1.
 
     Returns:
-        `{"train": PairIndex, "test": PairIndex}`, modalities `"rgb"` and `"depth"`.
+        `{"train": Samples, "test": Samples}`, modalities `"rgb"` and `"depth"`.
 
     Raises:
         ValueError: when `data_dir` is not SUN RGB-D, a scene is incomplete or
@@ -76,8 +81,14 @@ def read_sun_rgbd(
     scenes, notes = {}, {}
     for name, listed in read_split_lists(split_file).items():
         on_disk = [scene for scene in listed if _is_on_disk(root, scene)]
-        scenes[name], broken = read_scenes(root, on_disk, depth, on_error)
-        notes[name] = [f"{len(on_disk)} of {len(listed)} listed scenes are on disk"]
+        scenes[name], broken = read_scenes(
+            root, on_disk, depth, on_error, required=not keep_incomplete
+        )
+        notes[name] = [
+            check_found(
+                len(on_disk), len(listed), min_found, f"{name} scenes", data_dir
+            )
+        ]
         if broken:
             notes[name].append(f"{len(broken)} incomplete scenes were left out")
             notes[name].extend(broken)
@@ -153,13 +164,17 @@ def _is_on_disk(root: Path, scene: str) -> bool:
 
 
 def read_scenes(
-    root: Path, scene_ids: Collection[str], depth: str, on_error: str
+    root: Path,
+    scene_ids: Collection[str],
+    depth: str,
+    on_error: str,
+    required: bool = True,
 ) -> tuple[list[Scene], list[str]]:
     """Reads scenes; returns those that are complete and the other ones' faults."""
     scenes, broken = [], []
     for scene_id in scene_ids:
         try:
-            scenes.append(read_scene(root, scene_id, depth))
+            scenes.append(read_scene(root, scene_id, depth, required))
         except ValueError as error:
             if on_error == "raise":
                 raise
@@ -167,22 +182,27 @@ def read_scenes(
     return scenes, broken
 
 
-def read_scene(root: Path, scene_id: str, depth: str = "depth_bfx") -> Scene:
+def read_scene(
+    root: Path, scene_id: str, depth: str = "depth_bfx", required: bool = True
+) -> Scene:
     """Reads one scene's class and finds its files.
 
     Args:
         root: the folder SUNRGBD, resolved.
         scene_id: path of the scene below it.
         depth: `"depth_bfx"` or `"depth"`.
+        required: refuse a scene that lacks a file; otherwise its path is `""`.
 
     Returns:
         A `Scene`.
     """
     folder = root / scene_id
-    class_name = _read_class(_inside(root, folder / "scene.txt"))
-    rgb = _first_file(root, folder, ("image/*.jpg",))
+    class_name = _read_class(inside(root, folder / "scene.txt", _ADVICE))
     patterns = tuple(dict.fromkeys((f"{depth}/*.png", "depth/*.png")))
-    return Scene(scene_id, class_name, rgb, _first_file(root, folder, patterns))
+    rgb = _first_file(root, folder, ("image/*.jpg",), required)
+    return Scene(
+        scene_id, class_name, rgb, _first_file(root, folder, patterns, required)
+    )
 
 
 def _read_class(path: Path) -> str:
@@ -201,31 +221,17 @@ def _read_class(path: Path) -> str:
     return class_name
 
 
-def _first_file(root: Path, folder: Path, patterns: Sequence[str]) -> str:
+def _first_file(root, folder, patterns: Sequence[str], required: bool) -> str:
     for pattern in patterns:
         files = sorted(folder.glob(pattern))
         if files:
-            return str(_inside(root, files[0]))
+            return str(inside(root, files[0], _ADVICE))
+    if not required:
+        return ""
     raise ValueError(
         f"Expected a file {' or '.join(patterns)} in {folder}. {_ADVICE} "
         "Received: no such file"
     )
-
-
-def _inside(root: Path, path: Path) -> Path:
-    try:
-        resolved = path.resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError before Python 3.13
-        raise ValueError(
-            f"Expected {path} to lie inside of {root}, but its symlink leads "
-            f"nowhere. {_ADVICE} Received: {error}"
-        ) from error
-    if not resolved.is_relative_to(root):
-        raise ValueError(
-            f"Expected {path} to lie inside of {root}, but a symlink leads out of "
-            f"it. {_ADVICE} Received: {resolved}"
-        )
-    return path
 
 
 def choose_classes(
@@ -263,7 +269,7 @@ def _index(
     class_names: tuple[str, ...],
     notes: Sequence[str],
     data_dir: str | Path,
-) -> PairIndex:
+) -> Samples:
     kept = [scene for scene in scenes if scene.class_name in class_names]
     _require(
         kept,
@@ -274,16 +280,17 @@ def _index(
     if others:
         count = len(scenes) - len(kept)
         notes = [*notes, f"{count} scenes of other classes were left out: {others}"]
-    return PairIndex(
+    samples = Samples(
         ids=tuple(scene.id for scene in kept),
-        paths={
-            "rgb": tuple(scene.rgb for scene in kept),
-            "depth": tuple(scene.depth for scene in kept),
+        sources={
+            "rgb": np.array([scene.rgb for scene in kept]),
+            "depth": np.array([scene.depth for scene in kept]),
         },
         labels=np.array([class_names.index(s.class_name) for s in kept], np.int32),
         class_names=class_names,
         notes=tuple(f"{split}: {note}" for note in notes),
     )
+    return samples.complete(keep_incomplete=True)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from keras_c2kd.distillers.cross_modal import CrossModalDistiller
 from keras_c2kd.layers.ofsd import OFSD
 from keras_c2kd.layers.proxy_head import ProxyHead
 from keras_c2kd.losses.c2kd_terms import as_class_indices
+from keras_c2kd.ops.reduction import align
 
 
 @keras.saving.register_keras_serializable(package="keras_c2kd")
@@ -50,6 +51,8 @@ class C2KD(CrossModalDistiller):
     Call arguments:
         inputs: `{teacher_modality: ..., student_modality: ...}`, or the pair
             `(teacher input, student input)`; for inference the student's input alone.
+            The dict may hold `"present"`, modality to bool `(B,)`: a sample that lacks
+            one takes part in the task loss of the other, and in nothing else.
 
     Returns:
         On paired inputs a dict of `teacher_logits`, `student_logits`,
@@ -148,18 +151,30 @@ class C2KD(CrossModalDistiller):
         self.teacher_proxy = self._proxy("teacher", teacher_features, student_logits)
         self.student_proxy = self._proxy("student", student_features, student_logits)
 
-    def heads(self, teacher_features, student_features, student_logits, training):
-        teacher = self.teacher_proxy(teacher_features, training=training)
-        student = self.student_proxy(student_features, training=training)
+    def heads(
+        self, teacher_features, student_features, student_logits, training, complete
+    ):
+        # Statistics of the proxies' BatchNorm are those of the samples that count.
+        options = {} if complete is None else {"present": complete}
+        teacher, student = (
+            proxy(x, training=training, **(options if _is_ours(proxy) else {}))
+            for proxy, x in (
+                (self.teacher_proxy, teacher_features),
+                (self.student_proxy, student_features),
+            )
+        )
         return {
             "teacher_proxy_logits": _on_grid(teacher, student_logits),
             "student_proxy_logits": _on_grid(student, student_logits),
         }
 
-    def distill(self, labels, outputs, sample_weight):
+    def distill(self, labels, outputs, sample_weight, complete):
         labels = as_class_indices(labels, outputs["student_logits"])
         ignored = getattr(self.loss, "ignore_class", None)
         mask = None if ignored is None else ops.not_equal(labels, ignored)
+        if complete is not None:
+            everywhere = ops.ones_like(labels, "bool") if mask is None else mask
+            mask = ops.logical_and(everywhere, align(complete, labels))
         terms = self.ofsd(labels, **outputs, sample_weight=sample_weight, mask=mask)
         observed = {name: (terms.pop(name), mask) for name in self.observed_names}
         l1, l2, l3 = (
@@ -210,6 +225,10 @@ class C2KD(CrossModalDistiller):
                 f"Received: {role}_proxy with outputs of shape {tuple(shape)}"
             )
         return proxy
+
+
+def _is_ours(proxy):
+    return isinstance(proxy, ProxyHead)
 
 
 def _on_grid(proxy_logits, logits):

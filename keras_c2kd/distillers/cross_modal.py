@@ -9,6 +9,7 @@ from keras import ops
 from keras_c2kd.backend import TrainStep, share_of_mean
 from keras_c2kd.distillers import checks
 from keras_c2kd.distillers.compat import copies, policy_of, results, without_backend
+from keras_c2kd.distillers.incomplete import fill, presence_of, weights_of
 from keras_c2kd.distillers.progress import QuietProgbar
 from keras_c2kd.distillers.taps import FeatureTap, is_functional
 
@@ -38,6 +39,9 @@ class CrossModalDistiller(TrainStep, keras.Model):
     Call arguments:
         inputs: `{teacher_modality: ..., student_modality: ...}`, or the pair
             `(teacher input, student input)`; the student's input alone will do.
+
+            The dict may hold `"present"`, modality to bool `(B,)`: a sample that lacks
+            one takes part in the task loss of the other, and in nothing else.
 
     Returns:
         A dict of logits, or the student's logits where its input came alone.
@@ -89,11 +93,16 @@ class CrossModalDistiller(TrainStep, keras.Model):
     def build_heads(self, teacher_features, student_features, student_logits):
         """Creates the layers that `heads` uses, given symbolic features and logits."""
 
-    def heads(self, teacher_features, student_features, student_logits, training):
-        """More named outputs of the forward pass on paired inputs."""
+    def heads(
+        self, teacher_features, student_features, student_logits, training, complete
+    ):
+        """More named outputs of the forward pass on paired inputs.
+
+        `complete` is bool `(B,)`, the samples that count, or None for all of them.
+        """
         return {}
 
-    def distill(self, labels, outputs, sample_weight):
+    def distill(self, labels, outputs, sample_weight, complete):
         """`({name: (weight, scalar loss)}, {name: (value per sample, mask)})`."""
         return {}, {}
 
@@ -115,11 +124,21 @@ class CrossModalDistiller(TrainStep, keras.Model):
 
     def call(self, inputs, training=None):
         teacher_input, student_input = self.route(inputs)
+        presence = presence_of(self, inputs)
+        if presence is not None:
+            teacher_input = fill(teacher_input, presence.teacher)
+            student_input = fill(student_input, presence.student)
         student_logits, student_features = self._student_tap(student_input, training)
         if teacher_input is None:
             return student_logits
         teacher_logits, teacher_features = self._teacher_tap(teacher_input, training)
-        heads = self.heads(teacher_features, student_features, student_logits, training)
+        heads = self.heads(
+            teacher_features,
+            student_features,
+            student_logits,
+            training,
+            presence and presence.complete,
+        )
         return {
             "teacher_logits": teacher_logits,
             "student_logits": student_logits,
@@ -177,11 +196,15 @@ class CrossModalDistiller(TrainStep, keras.Model):
         if training:  # not in Keras's symbolic pass, whose dtypes are not the data's
             checks.check_pair(self, x)
             checks.check_labels(y, outputs["student_logits"], self.loss)
+        presence = presence_of(self, x)
+        weights = weights_of(presence, sample_weight)
         loss = ops.sum([ops.sum(penalty) for penalty in self.losses] or [0.0])
-        loss += self._compile_loss(y, outputs["student_logits"], sample_weight)
+        loss += self._compile_loss(y, outputs["student_logits"], weights.student)
         if paired:
-            loss += self._compile_loss(y, outputs["teacher_logits"], sample_weight)
-            terms, observed = self.distill(y, outputs, sample_weight)
+            loss += self._compile_loss(y, outputs["teacher_logits"], weights.teacher)
+            terms, observed = self.distill(
+                y, outputs, sample_weight, presence and presence.complete
+            )
             loss += share_of_mean(sum(weight * term for weight, term in terms.values()))
             self._track(terms, observed, batch_size=ops.shape(y)[0])
         return self._nan_if_out_of_range(loss, y)
@@ -194,14 +217,15 @@ class CrossModalDistiller(TrainStep, keras.Model):
             self._compile_metrics,
             self._compiled_for_teacher.metrics,
         )
+        weights = weights_of(presence_of(self, x), sample_weight)
         if of_student is not None:
-            of_student.update_state(y, outputs["student_logits"], sample_weight)
+            of_student.update_state(y, outputs["student_logits"], weights.student)
             if not of_teacher.built:
                 of_teacher.build(y, outputs["student_logits"])
         if "teacher_logits" not in outputs:
             return {"loss": self._loss_tracker.result(), **results(of_student)}
         if of_teacher is not None:
-            of_teacher.update_state(y, outputs["teacher_logits"], sample_weight)
+            of_teacher.update_state(y, outputs["teacher_logits"], weights.teacher)
         return self.get_metrics_result()
 
     def get_metrics_result(self):

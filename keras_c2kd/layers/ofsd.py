@@ -9,13 +9,14 @@ from keras import layers
 
 from keras_c2kd.losses.c2kd_terms import c2kd_loss_terms
 from keras_c2kd.ops.divergence import check_non_target
+from keras_c2kd.ops.selection import check_select
 
 
 @keras.saving.register_keras_serializable(package="keras_c2kd")
 class OFSD(layers.Layer):
     """Selects the samples whose knowledge may cross, and computes the terms.
 
-    It holds the three settings of the selection and its losses, so that they are
+    It holds the settings of the selection and its losses, so that they are
     saved and compared with the model; it has no weights and computes in float32.
 
     Args:
@@ -23,6 +24,8 @@ class OFSD(layers.Layer):
             proxies is strictly above this; in [-1, 1].
         temperature: Divides the logits of all six terms, above 0.
         non_target: `"renormalized"` or `"zero_logit"`.
+        select: Of dense logits (segmentation), `"position"` lets each pixel cross for
+            itself, `"sample"` all or none of an image's, by their mean KRC.
         **kwargs: `name` of `keras.layers.Layer`.
 
     Call arguments and returns: those of `keras_c2kd.losses.c2kd_loss_terms`, which
@@ -50,6 +53,7 @@ class OFSD(layers.Layer):
         threshold: float = 0.0,
         temperature: float = 1.0,
         non_target: str = "renormalized",
+        select: str = "position",
         **kwargs: Any,
     ):
         kwargs["dtype"] = "float32"
@@ -65,10 +69,13 @@ class OFSD(layers.Layer):
                 f"Received: temperature={temperature!r}"
             )
         check_non_target(non_target)
+        check_select(select)
         self.threshold = threshold
         self.temperature = temperature
         self.non_target = non_target
+        self.select = select
         self.built = True  # there are no weights
+        self.supports_masking = True  # `mask` is an argument like the others
 
     def call(
         self,
@@ -89,9 +96,13 @@ class OFSD(layers.Layer):
             threshold=self.threshold,
             temperature=self.temperature,
             non_target=self.non_target,
+            select=self.select,
             sample_weight=sample_weight,
             mask=mask,
         )
+
+    def compute_mask(self, *args, **kwargs):
+        return None
 
     def get_config(self):
         config = super().get_config()
@@ -101,4 +112,5 @@ class OFSD(layers.Layer):
             "threshold": self.threshold,
             "temperature": self.temperature,
             "non_target": self.non_target,
+            "select": self.select,
         }

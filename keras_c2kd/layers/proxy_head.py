@@ -3,7 +3,9 @@
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
+
+from keras_c2kd.ops.reduction import align
 
 _POOLING = {
     3: layers.GlobalAveragePooling1D,
@@ -35,6 +37,7 @@ class ProxyHead(layers.Layer):
         features: `(B, D)`, `(B, T, D)` (a padding mask is respected), `(B, H, W, D)` or
             `(B, T, H, W, D)`; channels as `keras.config.image_data_format()` says.
         training: Whether BatchNorm uses the statistics of the batch.
+        present: bool `(B,)`, the samples that count in these statistics; `None`: all.
 
     Returns:
         float32 logits, `(B, num_classes)`, or `(B, ..., num_classes)` without pooling.
@@ -98,13 +101,17 @@ class ProxyHead(layers.Layer):
         for layer in (self.linear, self.norm, self.classifier):
             layer.build(inner)
 
-    def call(self, features, training=None, mask=None):
+    def call(self, features, training=None, mask=None, present=None):
         x = features
         if self.pool is not None:
             takes_mask = isinstance(self.pool, layers.GlobalAveragePooling1D)
             x = self.pool(x, mask=mask) if takes_mask else self.pool(x)
             mask = None
-        x = self.norm(self.linear(x), training=training, mask=mask)
+        x = self.linear(x)
+        if present is not None:
+            everywhere = ops.ones(ops.shape(x)[:-1], "bool") if mask is None else mask
+            mask = ops.logical_and(everywhere, align(present, everywhere))
+        x = self.norm(x, training=training, mask=mask)
         return self.classifier(self.activation(x))
 
     def compute_mask(self, inputs, mask=None):

@@ -20,6 +20,7 @@ def c2kd_loss_terms(
     non_target: str = "renormalized",
     sample_weight: Any = None,
     mask: Any = None,
+    select: str = "position",
 ) -> dict[str, Any]:
     """All that C2KD adds to the two task losses, term by term.
 
@@ -52,6 +53,9 @@ def c2kd_loss_terms(
             denominator stays the batch.
         mask: bool, shape `(B, ...)`; where False (a void pixel) the position leaves
             the denominator too and is never selected.
+        select: Of dense logits, `"position"` lets each pixel cross for itself,
+            `"sample"` all or none of a sample's, by their mean KRC; see
+            `keras_c2kd.ops.select_by_rank_correlation`.
 
     Returns:
         A dict of float32 scalars named `X_to_Y` (soft labels of X teach Y):
@@ -84,9 +88,7 @@ def c2kd_loss_terms(
         student_proxy_logits=student_proxy_logits,
     )
     y = as_class_indices(labels, f_t)
-    krc, selected = select_by_rank_correlation(p_t, p_s, threshold)
-    if mask is not None:
-        selected = ops.logical_and(selected, mask)
+    krc, selected = select_by_rank_correlation(p_t, p_s, threshold, select, mask)
 
     def unimodal(a, b):
         return batch_mean(kl_divergence(a, b, temperature), sample_weight, mask)

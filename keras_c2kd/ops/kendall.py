@@ -9,6 +9,9 @@ from keras import ops
 # blocks of the second operand keeps memory at N x C x _BLOCK.
 _AT_ONCE = 32
 _BLOCK = 8
+# Comparisons held at once, about: dense logits (pixels) are counted a few thousand
+# rows at a time, which keeps memory at a few of these and each step in the cache.
+_COMPARISONS = 1 << 20
 
 
 def kendall_rank_correlation(x: Any, y: Any, variant: str = "b") -> Any:
@@ -79,6 +82,36 @@ def defined_kendall_rank_correlation(x, y, variant="b"):
 
 def count_pairs(x, y):
     """Concordant minus discordant, untied in `x`, untied in `y`: int32, shape (...)."""
+    classes = x.shape[-1]
+    rows = max(1, _COMPARISONS // (classes * min(classes, _BLOCK)))
+    positions = x.shape[1:-1]
+    if len(positions) == 0 or None in positions or math.prod(positions) <= rows:
+        return _count_rows(x, y)
+    return _count_in_blocks_of(rows, x, y)
+
+
+def _count_in_blocks_of(rows, x, y):
+    """The same for rows of shape `(B, ..., C)`, a few at a time."""
+    positions, classes = math.prod(x.shape[1:-1]), x.shape[-1]
+    blocks = math.ceil(positions / rows)
+
+    def in_blocks(z):
+        z = ops.reshape(z, (-1, positions, classes))
+        z = ops.pad(z, [[0, 0], [0, blocks * rows - positions], [0, 0]])
+        return ops.reshape(z, (-1, rows, classes))
+
+    counts = ops.map(
+        lambda block: ops.stack(_count_rows(*block)), (in_blocks(x), in_blocks(y))
+    )
+
+    def unblocked(count):
+        count = ops.reshape(count, (-1, blocks * rows))[:, :positions]
+        return ops.reshape(count, (-1, *x.shape[1:-1]))
+
+    return tuple(unblocked(counts[:, i]) for i in range(3))
+
+
+def _count_rows(x, y):
     classes = x.shape[-1]
     if classes <= _AT_ONCE:
         return _count_against(x, y, x, y)

@@ -5,7 +5,7 @@ import pytest
 import scipy.io
 from PIL import Image
 
-from keras_c2kd.data import write_sun_rgbd
+from keras_c2kd.data import Depth, Rgb, write_sun_rgbd
 from tests.conftest import SHARED
 
 REAL = SHARED / "data" / "sun_rgbd"
@@ -74,3 +74,13 @@ def tree(tmp_path):
 @pytest.fixture(scope="session")
 def miniature(tmp_path_factory):
     return write_sun_rgbd(tmp_path_factory.mktemp("data") / "mini", num_scenes=48)
+
+
+def modalities(size, **options):
+    return {"rgb": Rgb(size, **options), "depth": Depth(size, **options)}
+
+
+def packed(decoded):
+    """All packed samples of a modality as arrays, in order."""
+    batches = list(decoded.batches(7, False).as_numpy_iterator())
+    return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}

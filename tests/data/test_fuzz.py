@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from keras_c2kd.data import SUN_RGBD_DECODERS, decode_pairs, read_sun_rgbd
-from tests.data.conftest import write_lists, write_scene
+from keras_c2kd.data import decode, read_sun_rgbd
+from tests.data.conftest import modalities, packed, write_lists, write_scene
 
 FILES = {
     "jpeg": ("SUNRGBD/kv1/a/s0/image/a.jpg", 120),
@@ -47,16 +47,16 @@ def test_mutated_files_are_read_or_named(tree, kind):
         (tree / path).write_bytes(mutate(original, rng))
         try:
             splits = read_sun_rgbd(tree)
-            pairs = decode_pairs(splits["train"], SUN_RGBD_DECODERS, 8)
+            pairs = decode(splits["train"], modalities(8))
         except ValueError as error:
             # Lists may also be whole but lead nowhere: then it is about the folder.
             named = str(tree) if kind == "lists" else str(tree / path)
             assert named in str(error) and "Received: " in str(error)
             outcomes["named"] += 1
         else:
-            assert pairs.arrays["rgb"].shape == (len(pairs), 8, 8, 3)
-            assert pairs.arrays["depth"].shape == (len(pairs), 8, 8, 1)
-            assert pairs.arrays["depth"].max() <= 8000
+            assert packed(pairs)["rgb"].shape == (len(pairs), 8, 8, 3)
+            assert packed(pairs)["depth"].shape == (len(pairs), 8, 8, 1)
+            assert packed(pairs)["depth"].max() <= 8000
             assert set(splits["train"].ids) <= SCENES
             outcomes["read"] += 1
     assert outcomes["named"] > 0 and outcomes["read"] > 0

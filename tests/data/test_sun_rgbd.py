@@ -1,3 +1,4 @@
+import shutil
 import struct
 import tracemalloc
 
@@ -7,13 +8,19 @@ import scipy.io
 
 from keras_c2kd.data import (
     OFFICIAL_CLASSES,
-    SUN_RGBD_DECODERS,
-    decode_pairs,
+    decode,
     decode_sun_depth,
     read_sun_rgbd,
 )
 from keras_c2kd.data.sun_rgbd import locate, read_scene, read_split_lists
-from tests.data.conftest import REAL, needs_real_scenes, write_lists, write_scene
+from tests.data.conftest import (
+    REAL,
+    modalities,
+    needs_real_scenes,
+    packed,
+    write_lists,
+    write_scene,
+)
 
 
 @needs_real_scenes
@@ -61,9 +68,9 @@ def test_a_tree_is_read_with_its_own_split(tree):
     assert splits["test"].ids == ("xtion/sun3ddata/b/c/s2", "kv2/d/s3")
     assert splits["train"].class_names == ("kitchen", "office")
     np.testing.assert_array_equal(splits["test"].labels, [0, 1])
-    assert all("/depth_bfx/" in path for path in splits["test"].paths["depth"])
+    assert all("/depth_bfx/" in path for path in splits["test"].sources["depth"])
     raw = read_sun_rgbd(tree, depth="depth")["test"]
-    assert all("/depth/" in path for path in raw.paths["depth"])
+    assert all("/depth/" in path for path in raw.sources["depth"])
 
 
 def test_sunrgbd_itself_may_be_named(tree):
@@ -76,7 +83,7 @@ def test_the_folder_may_be_the_current_one(tree, monkeypatch, folder):
     index = read_sun_rgbd(".")["train"]
     assert index.ids == ("kv1/a/s0", "kv1/a/s1")
     monkeypatch.chdir("/")
-    assert len(decode_pairs(index, SUN_RGBD_DECODERS, 8)) == 2
+    assert len(decode(index, modalities(8))) == 2
 
 
 def test_the_folder_may_be_a_link_and_a_string(tree):
@@ -100,7 +107,7 @@ def test_raw_depth_stands_in_for_a_missing_filled_one(tmp_path):
     for number, name in enumerate(("kitchen", "office", "kitchen", "office")):
         write_scene(tmp_path, f"kv1/s{number}", name, holes="elsewhere")
     write_lists(tmp_path, ["kv1/s0", "kv1/s1"], ["kv1/s2", "kv1/s3"])
-    paths = read_sun_rgbd(tmp_path)["train"].paths["depth"]
+    paths = read_sun_rgbd(tmp_path)["train"].sources["depth"]
     assert all("/depth/" in path for path in paths)
 
 
@@ -268,10 +275,10 @@ BOTH = ("kv1/a/s0", "kv1/a/s1")
 HALVES = {
     "one class": (BOTH[:1], BOTH, None, r"two classes or more.*\['kitchen'\]"),
     "one class chosen": (BOTH, BOTH, ("office",), r"two classes or more.*\['office'\]"),
-    "no train": ((), BOTH, None, r"two classes or more.*classes=\[\]"),
-    "train not there": (("kv1/gone",), BOTH, None, r"two classes or more.*\[\]"),
-    "no test": (BOTH, (), None, "scenes for test"),
-    "test not there": (BOTH, ("kv1/gone",), None, "scenes for test"),
+    "no train": ((), BOTH, None, "1 of the 0 listed train scenes on disk"),
+    "train not there": (("kv1/gone",), BOTH, None, "1 of the 1 listed train scenes"),
+    "no test": (BOTH, (), None, "1 of the 0 listed test scenes on disk"),
+    "test not there": (BOTH, ("kv1/gone",), None, "1 of the 1 listed test scenes"),
     "class not there": (BOTH, BOTH, ("kitchen", "lab"), "needs scenes in train.*'lab'"),
 }
 
@@ -289,3 +296,34 @@ def test_one_class_or_an_empty_half_are_refused(tree, case):
 def test_unknown_options_are_refused(tree, option):
     with pytest.raises(ValueError, match=f"Received: {option}='maybe'"):
         read_sun_rgbd(tree, **{option: "maybe"})
+
+
+def test_a_scene_without_depth_may_stay(tree):
+    folder = tree / "SUNRGBD" / "kv1/a/s1"
+    shutil.rmtree(folder / "depth_bfx"), shutil.rmtree(folder / "depth")
+    train = read_sun_rgbd(tree, keep_incomplete=True)["train"]
+    assert train.ids == ("kv1/a/s0", "kv1/a/s1")
+    assert list(train.present["depth"]) == [True, False]
+    assert train.present["rgb"].all() and "1 without depth" in train.notes[-1]
+    batches = packed(decode(train, modalities(8)))
+    assert batches["depth"][0].any() and not batches["depth"][1].any()
+    with pytest.raises(ValueError, match="Expected a file depth_bfx"):
+        read_sun_rgbd(tree)
+
+
+def test_a_part_of_the_dataset_is_refused_below_min_found(tree):
+    write_lists(tree, ["kv1/a/s0", "kv1/a/s1", "kv1/a/gone"], ["kv2/d/s3"])
+    assert "2 of 3 listed train scenes" in read_sun_rgbd(tree)["train"].notes[0]
+    with pytest.raises(ValueError, match="at least 3 of the 3.*Received: 2"):
+        read_sun_rgbd(tree, min_found=0.7)
+
+
+def test_sizes_are_compared_where_both_are_there(tree):
+    shutil.rmtree(tree / "SUNRGBD/kv1/a/s1/depth_bfx")
+    shutil.rmtree(tree / "SUNRGBD/kv1/a/s1/depth")
+    write_scene(tree, "kv1/a/s0", "kitchen", size=(12, 14))
+    image = tree / "SUNRGBD/kv2/d/s3/image/a.jpg"
+    (tree / "SUNRGBD/kv1/a/s0/image/a.jpg").write_bytes(image.read_bytes())
+    train = read_sun_rgbd(tree, keep_incomplete=True)["train"]
+    with pytest.raises(ValueError, match="one size.*kv1/a/s0"):
+        decode(train, modalities(8))

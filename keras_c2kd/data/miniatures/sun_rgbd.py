@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,12 +12,12 @@ import scipy.io
 import tensorflow as tf
 
 from keras_c2kd.data.depth import encode_sun_depth
+from keras_c2kd.data.miniatures.common import write_miniature
 from keras_c2kd.data.rooms import ROOM_CLASSES, Photograph, furnish, photograph
 
 _VERSION = 1  # raised whenever the same seed gives other files
 _WIDTH, _HEIGHT = 160, 120
 _TRAIN_SHARE = 0.6
-_MANIFEST = "manifest.json"
 _FILES_PER_SCENE = 5
 # Sensor, source, and how deep scenes lie: sun3ddata has two folders more.
 _SOURCES = (
@@ -73,53 +70,12 @@ def write_sun_rgbd(
             f"Expected at least {2 * len(ROOM_CLASSES)} scenes, two of each class. "
             f"Received: num_scenes={num_scenes}"
         )
-    root = Path(root)
-    wanted = {"version": _VERSION, "seed": seed, "num_scenes": num_scenes}
-    if _is_whole(root, wanted):
-        return root
-    if root.exists() and any(root.iterdir()) and not (root / _MANIFEST).exists():
-        raise ValueError(
-            "Expected `root` to be empty, absent, or an earlier miniature, which would "
-            f"be replaced. Received: root={str(root)!r}, a folder with other files"
-        )
-    root.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
-    try:
-        _write(aside, num_scenes, seed, progress)
-        (aside / _MANIFEST).write_text(json.dumps(wanted), "utf-8")
-        _replace(root, aside, wanted)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    return root
-
-
-def _manifest(root: Path) -> dict | None:
-    try:
-        return json.loads((root / _MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _is_whole(root: Path, wanted: dict) -> bool:
-    """The right miniature, with no file missing."""
-    if _manifest(root) != wanted:
-        return False
-    files = sum(len(names) for _, _, names in os.walk(root))
-    return files == _FILES_PER_SCENE * wanted["num_scenes"] + 2  # split and manifest
-
-
-def _replace(root: Path, aside: Path, wanted: dict) -> None:
-    """Put the new miniature in place; a second writer's equal one is as good."""
-    old = aside.with_name(f"{aside.name}.old")
-    try:
-        if root.exists():
-            os.replace(root, old)
-        os.replace(aside, root)
-    except OSError:
-        if not _is_whole(root, wanted):
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
+    return write_miniature(
+        root,
+        {"version": _VERSION, "seed": seed, "num_scenes": num_scenes},
+        _FILES_PER_SCENE * num_scenes + 1,  # and the split file
+        lambda aside: _write(aside, num_scenes, seed, progress),
+    )
 
 
 def _write(root: Path, num_scenes: int, seed: int, progress) -> None:
@@ -204,7 +160,7 @@ def contact_sheet(root: str | os.PathLike, path: str | os.PathLike) -> None:
     )
     for label, name in enumerate(index.class_names):
         sample = int(np.flatnonzero(index.labels == label)[0])
-        files = {m: Path(p[sample]).read_bytes() for m, p in index.paths.items()}
+        files = {m: Path(p[sample]).read_bytes() for m, p in index.sources.items()}
         axes[0, label].imshow(decode_rgb(files["rgb"]).numpy())
         depth = decode_sun_depth(files["depth"]).numpy()[..., 0]
         axes[1, label].imshow(np.ma.masked_equal(depth, 0), cmap="viridis_r", vmax=6)

@@ -7,16 +7,15 @@ import pytest
 import scipy.io
 from PIL import Image
 
-import keras_c2kd.data.miniature as module
+import keras_c2kd.data.miniatures.sun_rgbd as module
 from keras_c2kd.data import (
-    SUN_RGBD_DECODERS,
     contact_sheet,
-    decode_pairs,
+    decode,
     read_sun_rgbd,
     write_sun_rgbd,
 )
 from keras_c2kd.data.sun_rgbd import read_split_lists
-from tests.data.conftest import REAL, needs_real_scenes
+from tests.data.conftest import REAL, modalities, needs_real_scenes, packed
 
 SPLIT_FILE = "SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat"
 
@@ -88,9 +87,9 @@ def test_the_images_are_of_one_size_and_the_filled_depth_has_no_holes(miniature)
 
 
 def test_every_sample_is_decoded(miniature):
-    pairs = decode_pairs(read_sun_rgbd(miniature)["test"], SUN_RGBD_DECODERS, 32)
+    pairs = decode(read_sun_rgbd(miniature)["test"], modalities(32))
     assert len(pairs) == 16 and pairs.skipped == []
-    assert 400 < np.median(pairs.arrays["depth"]) < 8000
+    assert 400 < np.median(packed(pairs)["depth"]) < 8000
 
 
 def test_the_reader_finds_all_of_it_in_balance(miniature):

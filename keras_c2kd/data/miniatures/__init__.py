@@ -1,0 +1,1 @@
+"""Small generated datasets, each in the original layout of a real one."""

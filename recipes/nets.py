@@ -1,0 +1,63 @@
+"""Which network sees which modality, and where its features are tapped."""
+
+from absl import flags
+
+from keras_c2kd import models
+
+FLAGS = flags.FLAGS
+flags.DEFINE_enum(
+    "encoder",
+    "small_resnet",
+    ["small_resnet", "resnet18", "resnet34", "resnet50"],
+    "Of images and spectrograms, teacher and student alike.",
+)
+flags.DEFINE_string("image_preset", None, "keras-hub weights for the image encoder.")
+flags.DEFINE_string("text_preset", None, "keras-hub tokenizer and text encoder.")
+
+
+def build(role, modality, classes, scaling=(1.0, 0.0), per_pixel=False):
+    """An untrained model from one modality to logits.
+
+    Args:
+        role: `"teacher"` or `"student"`, the model's name.
+        modality: a `keras_c2kd.data.Modality`.
+        classes: number of logits.
+        scaling: `scale * value + offset` is near 0, for numbers or per channel.
+        per_pixel: logits `(B, H, W, classes)` instead of `(B, classes)`.
+
+    Returns:
+        The model, and the name of the layer that feeds its proxy head.
+    """
+    if modality.kind == "tokens":
+        return build_text(role, modality, classes), "features"
+    scale, offset = scaling
+    options = {"scale": scale, "offset": offset, "name": role}
+    shape = modality.input_shape
+    if per_pixel:
+        return models.segmenter(shape, classes, encoder, **options), "stage3"
+    if modality.kind == "frames":
+        return models.over_frames(encoder, shape, classes, **options), "stage3"
+    return encoder(shape, classes, **options), "stage3"
+
+
+def encoder(shape, classes, **options):
+    """The encoder of --encoder, with the weights of --image_preset."""
+    if FLAGS.encoder == "small_resnet":
+        if FLAGS.image_preset:
+            raise ValueError(
+                "Expected an encoder that has pre-trained weights, --encoder=resnet18 "
+                "or larger, with --image_preset. Received: --encoder=small_resnet"
+            )
+        return models.small_resnet(shape, classes, **options)
+    from keras_c2kd.models.hub import hub_resnet
+
+    depth = int(FLAGS.encoder.removeprefix("resnet"))
+    return hub_resnet(depth, shape, classes, preset=FLAGS.image_preset, **options)
+
+
+def build_text(role, modality, classes):
+    from keras_c2kd.models.text import text_encoder
+
+    return text_encoder(
+        modality.input_shape[0], classes, modality.vocabulary_size, name=role
+    )

@@ -1,0 +1,66 @@
+"""What a run is judged by: one label per sample, or one per pixel."""
+
+import keras
+import numpy as np
+
+VOID = 255  # pixels without a label
+
+
+class Classification:
+    """Top-1 accuracy, and the mean over classes that the scene sets report."""
+
+    columns = {"top1": "top-1", "mean_class": "mean class"}
+    headline = "top1"
+    monitor = "val_accuracy"
+
+    def loss(self):
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def metrics(self, classes):
+        return ["accuracy"]
+
+    def scores(self, confusion):
+        """Figures from a confusion matrix, rows = labels."""
+        seen = confusion.sum(axis=1) > 0
+        recall = np.diag(confusion)[seen] / confusion.sum(axis=1)[seen]
+        top1 = np.trace(confusion) / confusion.sum()
+        return {"top1": float(top1), "mean_class": float(recall.mean())}
+
+
+class Segmentation:
+    """Mean intersection over union, pixel and mean accuracy; void pixels left out."""
+
+    columns = {"miou": "mIoU", "pixel": "pixel acc.", "mean_class": "mean acc."}
+    headline = "miou"
+    monitor = "val_mean_io_u"
+
+    def loss(self):
+        return keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, ignore_class=VOID
+        )
+
+    def metrics(self, classes):
+        return [
+            keras.metrics.MeanIoU(
+                classes, name="mean_io_u", ignore_class=VOID, sparse_y_pred=False
+            )
+        ]
+
+    def scores(self, confusion):
+        """Figures from a confusion matrix of pixels, rows = labels."""
+        right, labelled = np.diag(confusion), confusion.sum(axis=1)
+        seen = labelled > 0
+        union = labelled + confusion.sum(axis=0) - right
+        return {
+            "miou": float((right[seen] / union[seen]).mean()),
+            "pixel": float(right.sum() / confusion.sum()),
+            "mean_class": float((right[seen] / labelled[seen]).mean()),
+        }
+
+
+def confusion_of(logits, labels, classes):
+    """Counts `(classes, classes)`, rows = labels; void and absent ones left out."""
+    predicted, labels = np.argmax(logits, axis=-1).ravel(), np.asarray(labels).ravel()
+    labelled = labels < classes
+    cells = classes * labels[labelled].astype("int64") + predicted[labelled]
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
