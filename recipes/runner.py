@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -295,13 +296,14 @@ def run_folder(name):
     return folder
 
 
-def data_dir(name, write, samples, smoke):
-    """--data_dir, or the miniature, which is generated once."""
+def data_dir(name, samples, smoke):
+    """--data_dir, or the miniature of that name, which is generated once."""
     if FLAGS.data_dir is not None:
         return FLAGS.data_dir
     count = smoke if FLAGS.smoke else samples
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
     root = home / "datasets" / "keras_c2kd" / f"{name}_miniature_{count}"
+    write = getattr(import_module("keras_c2kd.data"), f"write_{name}")
     return write(root, count, progress=bar("miniature, samples"))
 
 

@@ -23,9 +23,9 @@ SCALING = {"rgb": (1 / 127.5, -1.0), "depth": (1 / 4.0, -1.0)}
 
 
 def load():
-    from keras_c2kd.data import read_sun_rgbd, write_sun_rgbd
+    from keras_c2kd.data import read_sun_rgbd
 
-    root = data_dir("sun_rgbd", write_sun_rgbd, samples=1600, smoke=80)
+    root = data_dir("sun_rgbd", samples=1600, smoke=80)
     return read_sun_rgbd(
         root, depth=FLAGS.depth, on_error=FLAGS.on_error, **reader_flags()
     )

@@ -17,8 +17,8 @@ _SIXTEEN_BIT_GREY = b"\x10\x00"
 _HEADER_SIZE = 26
 
 
-def decode_sun_depth_millimetres(contents: tf.Tensor) -> tf.Tensor:
-    """Decodes a depth PNG to millimetres, two bytes a pixel.
+def decode_depth_png(contents: tf.Tensor) -> tf.Tensor:
+    """Decodes a 16-bit greyscale PNG, bits as they are.
 
     An 8-bit PNG is refused: TensorFlow would widen it without a word, and the
     distances would be noise.
@@ -27,7 +27,7 @@ def decode_sun_depth_millimetres(contents: tf.Tensor) -> tf.Tensor:
         contents: scalar string, the bytes of the file.
 
     Returns:
-        uint16 `(height, width, 1)`, 0..8000; 0 means no reading.
+        uint16 `(height, width, 1)`.
 
     Raises:
         tf.errors.InvalidArgumentError: when it is no 16-bit greyscale PNG.
@@ -38,7 +38,18 @@ def decode_sun_depth_millimetres(contents: tf.Tensor) -> tf.Tensor:
     check = tf.debugging.assert_equal([header], [_SIXTEEN_BIT_GREY])
     # A check without a result runs in a graph only when something waits for it.
     with tf.control_dependencies([check] if check is not None else []):
-        rotated = tf.io.decode_png(contents, channels=1, dtype=tf.uint16)
+        return tf.io.decode_png(contents, channels=1, dtype=tf.uint16)
+
+
+def to_millimetres(rotated: tf.Tensor) -> tf.Tensor:
+    """Undoes the rotation: `(d >> 3) | (d << 13)` on 16 bits, clipped at 8 m.
+
+    Args:
+        rotated: uint16 of any shape.
+
+    Returns:
+        uint16 of that shape, 0..8000; 0 means no reading.
+    """
     shift = tf.bitwise.right_shift(rotated, tf.constant(3, tf.uint16))
     wrapped = tf.bitwise.left_shift(rotated, tf.constant(13, tf.uint16))
     millimetres = tf.cast(tf.bitwise.bitwise_or(shift, wrapped), tf.int32)
@@ -65,7 +76,7 @@ def decode_sun_depth(contents: tf.Tensor) -> tf.Tensor:
     >>> decode_sun_depth(png).numpy().ravel().tolist()
     [1.5, 0.0]
     """
-    return tf.cast(decode_sun_depth_millimetres(contents), tf.float32) / 1000.0
+    return tf.cast(to_millimetres(decode_depth_png(contents)), tf.float32) / 1000.0
 
 
 def encode_sun_depth(millimetres: np.ndarray) -> bytes:
@@ -125,11 +136,12 @@ class Depth(Modality):
         return (self.size, self.size, 1)
 
     def decode(self, source):
-        """uint16 millimetres `(height, width, 1)` from the path of a file."""
-        return decode_sun_depth_millimetres(tf.io.read_file(source))
+        """uint16 `(height, width, 1)` from the path of a file, bits still rotated."""
+        return decode_depth_png(tf.io.read_file(source))
 
     def pack(self, decoded):
-        return resize_depth(decoded, self.stored_size or self.size)
+        """uint16 millimetres; fewer pixels first, since each of them is turned."""
+        return to_millimetres(resize_depth(decoded, self.stored_size or self.size))
 
     def prepare(self, packed, draws: Draws | None = None):
         """float32 metres `(B, size, size, 1)`; holes stay 0."""

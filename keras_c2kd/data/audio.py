@@ -1,0 +1,292 @@
+"""Sound as a modality: wav files to log spectrograms, all in the graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import scipy.signal
+import tensorflow as tf
+
+from keras_c2kd.data import tfio
+from keras_c2kd.data.modality import Draws, Modality
+from keras_c2kd.data.wav import decode_wav
+
+_FLOOR = 1e-7  # added before the logarithm, as in the released code
+
+
+@dataclasses.dataclass(frozen=True)
+class Spectrogram(Modality):
+    """Log spectrograms of clips that are all made equally long.
+
+    A clip is resampled, clipped to [-1, 1], repeated until it is long enough, and cut.
+    That waveform is what is kept of it (16 bits, as most files have them: exact, and
+    half of float32); its spectrogram is made in whole batches.
+
+        style "stft"   log(|STFT| + 1e-7), Hann window, frames centred (librosa's)
+        style "psd"    log(PSD + 1e-7) of scipy.signal.spectrogram, its defaults
+
+    Attributes:
+        rate: of the waveform, in Hz.
+        seconds: length of what the model hears.
+        window: samples in a frame; `window // 2 + 1` frequencies.
+        hop: samples from one frame to the next.
+        style: `"stft"` or `"psd"`.
+        stored_seconds: length of what is kept, 0: `seconds`. Of a longer one a random
+            span is heard in training and the middle otherwise.
+        standardize: mean 0 and deviation 1 in each spectrogram.
+        frequency_mask: SpecAugment in training: most frequencies to mask, 0: none.
+        time_mask: the same for frames.
+        decibels: 10 log10 of the power instead of the logarithm, 80 dB deep.
+        engine: `"tf"`, or `"tfio"` for masks and decibels of tensorflow-io.
+        codec: of the files: `"wav"`, or `"flac"`, `"mp3"`, which are read and resampled
+            by native operations of tensorflow-io.
+
+    Example:
+
+    >>> CREMAD_SPECTROGRAM.input_shape
+    (257, 188, 1)
+
+    Reference:
+        D. S. Park et al., "SpecAugment", Interspeech 2019; the three settings below are
+        those of the released code of C2KD.
+    """
+
+    rate: int
+    seconds: float
+    window: int
+    hop: int
+    style: str = "stft"
+    stored_seconds: float = 0.0
+    standardize: bool = False
+    frequency_mask: int = 0
+    time_mask: int = 0
+    decibels: bool = False
+    engine: str = "tf"
+    codec: str = "wav"
+    kind: ClassVar[str] = "spectrogram"
+    expected: ClassVar[str] = "a complete sound file"
+
+    def __post_init__(self):
+        choices = {
+            "style": ("stft", "psd"),
+            "engine": ("tf", "tfio"),
+            "codec": ("wav", "flac", "mp3"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(
+                    f"Expected `{name}` to be one of {allowed}. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
+        if self.engine == "tfio":
+            tfio.import_tfio()
+        if self.codec != "wav":
+            tfio.require_native(f"{self.codec.upper()} files")
+
+    @property
+    def spec(self):
+        seconds = max(self.stored_seconds, self.seconds)
+        return tf.TensorSpec((round(seconds * self.rate),), tf.int16)
+
+    @property
+    def input_shape(self):
+        length = round(self.seconds * self.rate)
+        padding = 2 * (self.window // 2) if self.style == "stft" else 0
+        frames = 1 + (length + padding - self.window) // self.hop
+        return (self.window // 2 + 1, frames, 1)
+
+    def decode(self, source):
+        """float32 waveform at `rate` from an entry of `index_wavs`."""
+        if self.codec == "wav":
+            return resample(decode_wav(source), source["rate"], self.rate)
+        contents = tf.io.read_file(source["path"])
+        samples = tfio.decode_compressed(contents, self.codec)
+        return tfio.resample_native(samples, source["rate"], self.rate)
+
+    def pack(self, decoded):
+        length = self.spec.shape[0]
+        count = tf.shape(decoded)[0]
+        check = tf.debugging.assert_greater(count, 0, "a clip without a sample")
+        with tf.control_dependencies([check] if check is not None else []):
+            repeats = -(-length // tf.maximum(count, 1))
+        clip = tf.tile(tf.clip_by_value(decoded, -1.0, 1.0), [repeats])[:length]
+        whole = tf.clip_by_value(tf.round(clip * 32768.0), -32768.0, 32767.0)
+        return tf.ensure_shape(tf.cast(whole, tf.int16), (length,))
+
+    def prepare(self, packed, draws: Draws | None = None):
+        """float32 `(B, frequencies, frames, 1)`."""
+        span_seed, mask_seed = [None] * 2
+        if draws is not None:
+            span_seed, mask_seed = tf.unstack(tf.random.split(draws.seed, 2))
+        heard = spans(packed, round(self.seconds * self.rate), span_seed)
+        waves = tf.cast(heard, tf.float32) / 32768.0
+        if self.style == "stft":
+            power = centred_stft(waves, self.window, self.hop)
+        else:
+            power = density(waves, self.window, self.hop, self.rate)
+        images = self._compressed(power)
+        if self.standardize:
+            mean, variance = tf.nn.moments(images, axes=[1, 2], keepdims=True)
+            images = (images - mean) / tf.maximum(tf.sqrt(variance), 1e-7)
+        if draws is not None and (self.frequency_mask or self.time_mask):
+            images = self._masked(images, mask_seed)
+        return tf.ensure_shape(images[..., None], (packed.shape[0], *self.input_shape))
+
+    def _compressed(self, magnitudes):
+        if not self.decibels:
+            return tf.math.log(magnitudes + _FLOOR)
+        power = magnitudes**2 if self.style == "stft" else magnitudes
+        scale = tfio.decibels if self.engine == "tfio" else decibels
+        return scale(power)
+
+    def _masked(self, images, seed):
+        if self.engine == "tfio":
+            return tfio.masked(images, self.frequency_mask, self.time_mask)
+        mean = tf.reduce_mean(images, axis=[1, 2], keepdims=True)
+        hidden = tf.zeros_like(images, tf.bool)
+        for axis, most in ((1, self.frequency_mask), (2, self.time_mask)):
+            hidden |= stripes(
+                tf.shape(images), axis, most, tf.random.fold_in(seed, axis)
+            )
+        return tf.where(hidden, mean, images)
+
+    def describe(self, source):
+        described = {k: v for k, v in source.items() if k != "path"}
+        return ", ".join(f"{k}={v}" for k, v in described.items())
+
+
+# CREMA-D: 3 s at 22,050 Hz; AVE: 10 s, VGGSound: 5 of 10 s, at 16 kHz.
+CREMAD_SPECTROGRAM = Spectrogram(22050, 3.0, window=512, hop=353)
+AVE_SPECTROGRAM = Spectrogram(
+    16000, 10.0, window=512, hop=512 - 353, style="psd", standardize=True
+)
+VGGSOUND_SPECTROGRAM = Spectrogram(16000, 5.0, window=256, hop=128, stored_seconds=10.0)
+
+
+def resample(samples: tf.Tensor, source_rate: tf.Tensor, rate: int) -> tf.Tensor:
+    """Changes the rate through the spectrum, as `scipy.signal.resample` does.
+
+    Nothing above half of the lower rate is left, so nothing is folded back.
+
+    Args:
+        samples: float32 `(frames,)`.
+        source_rate: scalar integer, Hz.
+        rate: Hz.
+
+    Returns:
+        float32 `(round(frames * rate / source_rate),)`.
+    """
+    source_rate = tf.cast(source_rate, tf.int32)
+
+    def change():
+        frames = tf.cast(tf.shape(samples)[0], tf.float64)
+        share = tf.cast(rate, tf.float64) / tf.cast(source_rate, tf.float64)
+        wanted = tf.maximum(tf.cast(tf.round(frames * share), tf.int32), 1)
+        spectrum = tf.signal.rfft(samples)
+        fewer = tf.minimum(tf.shape(samples)[0], wanted)
+        kept = fewer // 2 + 1
+        # The highest frequency of an even length stands for itself and its negative.
+        share_of_last = tf.where(wanted < tf.shape(samples)[0], 2.0, 0.5)
+        last = tf.where(fewer % 2 == 0, share_of_last, 1.0)
+        gain = tf.concat([tf.ones(kept - 1), [last]], axis=0)
+        spectrum = spectrum[:kept] * tf.cast(gain, tf.complex64)
+        spectrum = tf.pad(spectrum, [[0, wanted // 2 + 1 - kept]])
+        scale = tf.cast(wanted, tf.float32) / tf.cast(frames, tf.float32)
+        return tf.signal.irfft(spectrum, [wanted]) * scale
+
+    same = tf.equal(source_rate, rate) | tf.equal(tf.shape(samples)[0], 0)
+    return tf.cond(same, lambda: samples, change)
+
+
+def spans(waves: tf.Tensor, length: int, seed: tf.Tensor | None) -> tf.Tensor:
+    """A part of each wave: a random one under a seed, the middle without.
+
+    Args:
+        waves: `(B, stored)`.
+        length: samples to keep.
+        seed: two integers, or `None`.
+
+    Returns:
+        `(B, length)`.
+    """
+    batch, room = tf.shape(waves)[0], waves.shape[1] - length
+    if seed is None or room == 0:
+        return waves[:, room // 2 : room // 2 + length]
+    starts = tf.random.stateless_uniform((batch,), seed, 0, room + 1, tf.int32)
+    return tf.gather(waves, starts[:, None] + tf.range(length), batch_dims=1)
+
+
+def centred_stft(waves: tf.Tensor, window: int, hop: int) -> tf.Tensor:
+    """|STFT| with a periodic Hann window; frame i has sample `i * hop` in its middle.
+
+    Args:
+        waves: float32 `(B, samples)`.
+        window: samples in a frame.
+        hop: samples from one frame to the next.
+
+    Returns:
+        float32 `(B, window // 2 + 1, 1 + samples // hop)`.
+    """
+    padded = tf.pad(waves, [[0, 0], [window // 2, window // 2]])
+    frames = tf.signal.stft(padded, window, hop, fft_length=window)
+    return tf.transpose(tf.abs(frames), (0, 2, 1))
+
+
+def density(waves: tf.Tensor, window: int, hop: int, rate: int) -> tf.Tensor:
+    """The one-sided power spectral density of `scipy.signal.spectrogram`.
+
+    Args:
+        waves: float32 `(B, samples)`.
+        window: samples in a frame; a Tukey window of parameter 0.25.
+        hop: samples from one frame to the next.
+        rate: Hz.
+
+    Returns:
+        float32 `(B, window // 2 + 1, 1 + (samples - window) // hop)`.
+    """
+    taper = scipy.signal.get_window(("tukey", 0.25), window)
+    frames = tf.signal.frame(waves, window, hop)
+    frames -= tf.reduce_mean(frames, axis=-1, keepdims=True)
+    power = tf.abs(tf.signal.rfft(frames * tf.constant(taper, tf.float32))) ** 2
+    sides = np.full(window // 2 + 1, 2.0)
+    sides[0] = sides[-1] = 1.0  # there is one of these, of the others two
+    scale = tf.constant(sides / (rate * np.sum(taper**2)), tf.float32)
+    return tf.transpose(power * scale, (0, 2, 1))
+
+
+def decibels(power: tf.Tensor, top_db: float = 80.0) -> tf.Tensor:
+    """`10 log10(power)`, at most `top_db` below the maximum of each image.
+
+    Args:
+        power: float32 `(B, frequencies, frames)`.
+        top_db: the depth that is kept.
+
+    Returns:
+        float32 of that shape.
+    """
+    levels = 10.0 / np.log(10.0) * tf.math.log(tf.maximum(power, 1e-10))
+    top = tf.reduce_max(levels, axis=[1, 2], keepdims=True)
+    return tf.maximum(levels, top - top_db)
+
+
+def stripes(shape: tf.Tensor, axis: int, most: int, seed: tf.Tensor) -> tf.Tensor:
+    """One random stripe per image, for SpecAugment.
+
+    Args:
+        shape: `(B, frequencies, frames)`.
+        axis: 1 masks frequencies, 2 masks frames.
+        most: the largest width; widths are uniform from 0 on.
+        seed: two integers.
+
+    Returns:
+        bool, broadcastable to `shape`; True inside the stripe.
+    """
+    draws = tf.random.stateless_uniform((shape[0], 2), seed)
+    size = tf.cast(shape[axis], tf.float32)
+    width = tf.floor(draws[:, :1] * (most + 1))
+    start = tf.floor(draws[:, 1:] * tf.maximum(size - width + 1, 1))
+    at = tf.range(size)[None]
+    stripe = (at >= start) & (at < start + width)
+    return stripe[:, :, None] if axis == 1 else stripe[:, None, :]
