@@ -36,7 +36,8 @@ def build(role, modality, classes, scaling=(1.0, 0.0), per_pixel=False):
     if per_pixel:
         return models.segmenter(shape, classes, encoder, **options), "stage3"
     if modality.kind == "frames":
-        return models.over_frames(encoder, shape, classes, **options), "stage3"
+        of_one = encoder(shape[1:], classes, **options)
+        return models.over_frames(of_one, frames=shape[0]), "stage3"
     return encoder(shape, classes, **options), "stage3"
 
 

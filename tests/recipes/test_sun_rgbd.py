@@ -2,41 +2,16 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+import shutil
 
 import keras
 import pytest
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "sun_rgbd.py"
-
-
-def run(*flags, cwd, home, expect=0):
-    environment = {**os.environ, "KERAS_HOME": str(home), "KERAS_BACKEND": "tensorflow"}
-    done = subprocess.run(
-        [sys.executable, str(RECIPE), *flags],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert (done.returncode != 0) == bool(expect), done.stderr + done.stdout
-    return done
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One miniature for all runs of this file."""
-    return tmp_path_factory.mktemp("keras_home")
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", [[], ["--teacher=rgb", "--student=depth"]])
-def test_smoke_leaves_a_complete_run(tmp_path, home, direction):
-    done = run("--smoke", "--run_dir=run", *direction, cwd=tmp_path, home=home)
+def test_smoke_leaves_a_complete_run(tmp_path, run, direction):
+    done = run("sun_rgbd", "--smoke", "--run_dir=run", *direction)
     teacher, student = ("rgb", "depth") if direction else ("depth", "rgb")
     for words in (f"teacher ({teacher})", f"{student} alone", f"{student} with C2KD"):
         assert words in done.stdout
@@ -59,16 +34,14 @@ def test_smoke_leaves_a_complete_run(tmp_path, home, direction):
 
 
 @pytest.mark.slow
-def test_mistakes_end_in_one_sentence_and_write_nothing(tmp_path, home):
+def test_mistakes_end_in_one_sentence_and_write_nothing(tmp_path, run):
     (tmp_path / "empty").mkdir()
     for flags, words in [
         (["--teacher=sound"], "--teacher to be one of rgb, depth"),
         (["--teacher=rgb"], "two different modalities"),
         (["--data_dir=empty"], "SUNRGBD"),
     ]:
-        done = run(
-            "--smoke", *flags, "--run_dir=run", cwd=tmp_path, home=home, expect=1
-        )
+        done = run("sun_rgbd", "--smoke", *flags, "--run_dir=run", expect=1)
         last = done.stderr.strip().splitlines()[-1]
         assert words in last and "Received: " in last
         assert "Traceback" not in done.stderr
@@ -76,8 +49,28 @@ def test_mistakes_end_in_one_sentence_and_write_nothing(tmp_path, home):
 
 
 @pytest.mark.slow
-def test_a_finished_run_is_not_overwritten(tmp_path, home):
+def test_a_finished_run_is_not_overwritten(tmp_path, run):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "results.json").write_text("{}")
-    done = run("--smoke", "--run_dir=run", cwd=tmp_path, home=home, expect=1)
+    done = run("sun_rgbd", "--smoke", "--run_dir=run", expect=1)
     assert "would be overwritten" in done.stderr
+
+
+@pytest.mark.slow
+def test_scenes_without_depth_may_stay_and_a_cache_is_written(tmp_path, run, home):
+    run("sun_rgbd", "--smoke", "--run_dir=whole")
+    miniature = home / "datasets" / "keras_c2kd" / "sun_rgbd_miniature_80"
+    data = shutil.copytree(miniature, tmp_path / "data")
+    folders = sorted(data.glob("SUNRGBD/**/depth*"))
+    for folder in folders[:40:2]:  # ten scenes lose depth and depth_bfx, or one of both
+        shutil.rmtree(folder)
+        (sibling,) = [f for f in folder.parent.glob("depth*")]
+        shutil.rmtree(sibling)
+    flags = ["--smoke", "--data_dir=data", "--run_dir=kept", "--cache_dir=cache"]
+    done = run("sun_rgbd", *flags, "--keep_incomplete")
+    assert "incomplete samples were kept" in done.stdout
+    results = json.loads((tmp_path / "kept" / "results.json").read_text())
+    assert sum(results["samples"].values()) == 80
+    assert (tmp_path / "cache" / "train" / "cache.json").exists()
+    again = run("sun_rgbd", "--smoke", "--data_dir=data", "--run_dir=again", expect=1)
+    assert "Expected a file depth_bfx" in again.stderr
