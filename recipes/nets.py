@@ -4,6 +4,13 @@ from absl import flags
 
 from keras_c2kd import models
 
+# (value - mean) / deviation of ImageNet's pixels, as scale and offset of 0..255.
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET = (
+    tuple(1 / (255 * deviation) for deviation in _DEVIATION),
+    tuple(-m / d for m, d in zip(_MEAN, _DEVIATION, strict=True)),
+)
+
 FLAGS = flags.FLAGS
 flags.DEFINE_enum(
     "encoder",
@@ -57,8 +64,10 @@ def encoder(shape, classes, **options):
 
 
 def build_text(role, modality, classes):
-    from keras_c2kd.models.text import text_encoder
+    """A small transformer, or the pre-trained one of --text_preset."""
+    from keras_c2kd.models.text import text_classifier, text_encoder
 
-    return text_encoder(
-        modality.input_shape[0], classes, modality.vocabulary_size, name=role
-    )
+    length = modality.input_shape[0]
+    if FLAGS.text_preset:
+        return text_classifier(FLAGS.text_preset, length, classes, name=role)
+    return text_encoder(length, classes, modality.vocabulary_size, name=role)

@@ -16,6 +16,7 @@ from absl import flags, logging
 from keras_c2kd import C2KD, OFSD
 from keras_c2kd.callbacks import StopOnNonFinite, StudentCheckpoint
 from keras_c2kd.callbacks.student_checkpoint import save_aside
+from keras_c2kd.metrics import confusion_matrix
 from keras_c2kd.ops import kendall_rank_correlation
 
 FLAGS = flags.FLAGS
@@ -243,7 +244,7 @@ class Run:
             if modality in inputs.get("present", {}):
                 there = inputs["present"][modality].numpy()
                 logits, labels = logits[there], labels.numpy()[there]
-            confusion += tasks.confusion_of(logits, labels, self.data.classes)
+            confusion += confusion_matrix(labels, logits, ignore_class=tasks.VOID)
         return self.task.scores(confusion)
 
     def agreement(self, teacher, student):

@@ -3,6 +3,8 @@
 import keras
 import numpy as np
 
+from keras_c2kd.metrics import segmentation_scores
+
 VOID = 255  # pixels without a label
 
 
@@ -30,8 +32,12 @@ class Classification:
 class Segmentation:
     """Mean intersection over union, pixel and mean accuracy; void pixels left out."""
 
-    columns = {"miou": "mIoU", "pixel": "pixel acc.", "mean_class": "mean acc."}
-    headline = "miou"
+    columns = {
+        "mean_iou": "mIoU",
+        "pixel_accuracy": "pixel acc.",
+        "mean_accuracy": "mean acc.",
+    }
+    headline = "mean_iou"
     monitor = "val_mean_io_u"
 
     def loss(self):
@@ -48,19 +54,4 @@ class Segmentation:
 
     def scores(self, confusion):
         """Figures from a confusion matrix of pixels, rows = labels."""
-        right, labelled = np.diag(confusion), confusion.sum(axis=1)
-        seen = labelled > 0
-        union = labelled + confusion.sum(axis=0) - right
-        return {
-            "miou": float((right[seen] / union[seen]).mean()),
-            "pixel": float(right.sum() / confusion.sum()),
-            "mean_class": float((right[seen] / labelled[seen]).mean()),
-        }
-
-
-def confusion_of(logits, labels, classes):
-    """Counts `(classes, classes)`, rows = labels; void and absent ones left out."""
-    predicted, labels = np.argmax(logits, axis=-1).ravel(), np.asarray(labels).ravel()
-    labelled = labels < classes
-    cells = classes * labels[labelled].astype("int64") + predicted[labelled]
-    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+        return segmentation_scores(confusion)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import ClassVar
 
 import numpy as np
@@ -80,10 +81,28 @@ class Spectrogram(Modality):
                     f"Expected `{name}` to be one of {allowed}. "
                     f"Received: {name}={getattr(self, name)!r}"
                 )
+        self._check_numbers()
         if self.engine == "tfio":
             tfio.import_tfio()
         if self.codec != "wav":
             tfio.require_native(f"{self.codec.upper()} files")
+
+    def _check_numbers(self):
+        fits = 2 <= self.window <= self.seconds * self.rate and self.hop >= 1
+        if not (1000 <= self.rate <= 1_000_000 and fits):
+            raise ValueError(
+                "Expected a rate of 1,000 to 1,000,000 Hz, a hop of 1 sample or more, "
+                "and a window of 2 samples or more that fits into the clip. Received: "
+                f"rate={self.rate}, hop={self.hop}, window={self.window}, "
+                f"seconds={self.seconds}"
+            )
+        most = self.input_shape[:2]
+        masks = (self.frequency_mask, self.time_mask)
+        if not all(0 <= mask <= size for mask, size in zip(masks, most, strict=True)):
+            raise ValueError(
+                f"Expected masks of at most {most[0]} frequencies and {most[1]} "
+                f"frames. Received: frequency_mask={masks[0]}, time_mask={masks[1]}"
+            )
 
     @property
     def spec(self):
@@ -98,12 +117,21 @@ class Spectrogram(Modality):
         return (self.window // 2 + 1, frames, 1)
 
     def decode(self, source):
-        """float32 waveform at `rate` from an entry of `index_wavs`."""
+        """float32 waveform at `rate`, from `index_wavs` or `index_compressed`."""
         if self.codec == "wav":
-            return resample(decode_wav(source), source["rate"], self.rate)
-        contents = tf.io.read_file(source["path"])
-        samples = tfio.decode_compressed(contents, self.codec)
-        return tfio.resample_native(samples, source["rate"], self.rate)
+            samples, change = decode_wav(source), resample
+        else:
+            contents = tf.io.read_file(source["path"])
+            same = tf.strings.length(contents) == tf.cast(source["bytes"], tf.int32)
+            check = tf.debugging.Assert(same, ["the file is not as it was indexed"])
+            with tf.control_dependencies([check] if check is not None else []):
+                contents = tf.identity(contents)
+            samples = tfio.decode_compressed(contents, self.codec)
+            change = tfio.resample_native
+        # Of a long file only what is kept is resampled, and some more: its end rings.
+        most = (self.spec.shape[0] + self.rate) / self.rate
+        most = tf.math.ceil(most * tf.cast(source["rate"], tf.float64))
+        return change(samples[: tf.cast(most, tf.int32)], source["rate"], self.rate)
 
     def pack(self, decoded):
         length = self.spec.shape[0]
@@ -111,6 +139,7 @@ class Spectrogram(Modality):
         check = tf.debugging.assert_greater(count, 0, "a clip without a sample")
         with tf.control_dependencies([check] if check is not None else []):
             repeats = -(-length // tf.maximum(count, 1))
+        decoded = tf.debugging.check_numerics(decoded, "a sample that is no number")
         clip = tf.tile(tf.clip_by_value(decoded, -1.0, 1.0), [repeats])[:length]
         whole = tf.clip_by_value(tf.round(clip * 32768.0), -32768.0, 32767.0)
         return tf.ensure_shape(tf.cast(whole, tf.int16), (length,))
@@ -154,7 +183,11 @@ class Spectrogram(Modality):
 
     def describe(self, source):
         described = {k: v for k, v in source.items() if k != "path"}
-        return ", ".join(f"{k}={v}" for k, v in described.items())
+        described["size"] = os.path.getsize(self.where(source))
+        listed = ", ".join(f"{name}={value}" for name, value in described.items())
+        if self.codec != "wav":
+            return f"a file that is no {self.codec.upper()} ({listed})"
+        return f"a file shorter than its header says, or no numbers in it ({listed})"
 
 
 # CREMA-D: 3 s at 22,050 Hz; AVE: 10 s, VGGSound: 5 of 10 s, at 16 kHz.
@@ -189,7 +222,8 @@ def resample(samples: tf.Tensor, source_rate: tf.Tensor, rate: int) -> tf.Tensor
         kept = fewer // 2 + 1
         # The highest frequency of an even length stands for itself and its negative.
         share_of_last = tf.where(wanted < tf.shape(samples)[0], 2.0, 0.5)
-        last = tf.where(fewer % 2 == 0, share_of_last, 1.0)
+        split = (fewer % 2 == 0) & (wanted != tf.shape(samples)[0])
+        last = tf.where(split, share_of_last, 1.0)
         gain = tf.concat([tf.ones(kept - 1), [last]], axis=0)
         spectrum = spectrum[:kept] * tf.cast(gain, tf.complex64)
         spectrum = tf.pad(spectrum, [[0, wanted // 2 + 1 - kept]])
@@ -230,8 +264,10 @@ def centred_stft(waves: tf.Tensor, window: int, hop: int) -> tf.Tensor:
         float32 `(B, window // 2 + 1, 1 + samples // hop)`.
     """
     padded = tf.pad(waves, [[0, 0], [window // 2, window // 2]])
-    frames = tf.signal.stft(padded, window, hop, fft_length=window)
-    return tf.transpose(tf.abs(frames), (0, 2, 1))
+    # Of odd length, tf.signal.hann_window is not periodic.
+    taper = tf.constant(scipy.signal.get_window("hann", window), tf.float32)
+    spectrum = tf.signal.rfft(tf.signal.frame(padded, window, hop) * taper)
+    return tf.transpose(tf.abs(spectrum), (0, 2, 1))
 
 
 def density(waves: tf.Tensor, window: int, hop: int, rate: int) -> tf.Tensor:
@@ -251,7 +287,8 @@ def density(waves: tf.Tensor, window: int, hop: int, rate: int) -> tf.Tensor:
     frames -= tf.reduce_mean(frames, axis=-1, keepdims=True)
     power = tf.abs(tf.signal.rfft(frames * tf.constant(taper, tf.float32))) ** 2
     sides = np.full(window // 2 + 1, 2.0)
-    sides[0] = sides[-1] = 1.0  # there is one of these, of the others two
+    sides[0] = 1.0  # there is one of it, and of the highest of an even window too
+    sides[-1] = 1.0 if window % 2 == 0 else 2.0
     scale = tf.constant(sides / (rate * np.sum(taper**2)), tf.float32)
     return tf.transpose(power * scale, (0, 2, 1))
 

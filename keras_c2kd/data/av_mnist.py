@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import zipfile
 from pathlib import Path
@@ -17,7 +18,8 @@ from keras_c2kd.data.paths import inside
 from keras_c2kd.data.samples import Samples, check_found
 from keras_c2kd.data.wav import index_wavs
 
-_RECORDING = re.compile(r"(\d)_([A-Za-z0-9]+)_(\d+)\.wav")
+_RECORDING = re.compile(r"([0-9])_([A-Za-z0-9]+)_([0-9]+)\.wav")
+_ADVICE = "Put the files themselves there, or link the dataset as a whole."
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _MOST_BYTES = 1 << 30
 _TEST, _VALIDATION = range(5), range(5, 10)  # numbers of recordings
@@ -29,7 +31,7 @@ class Digits(Modality):
     """Greyscale images that a reader already holds as arrays.
 
     Attributes:
-        size: their side, in pixels.
+        size: side of what a model sees, in pixels; they are held as 28 x 28.
 
     Example:
 
@@ -42,14 +44,14 @@ class Digits(Modality):
 
     @property
     def spec(self):
-        return tf.TensorSpec((self.size, self.size, 1), tf.uint8)
+        return tf.TensorSpec((28, 28, 1), tf.uint8)
 
     @property
     def input_shape(self):
         return (self.size, self.size, 1)
 
     def decode(self, source):
-        """uint8 `(size, size, 1)`: the source holds it."""
+        """uint8 `(28, 28, 1)`: the source holds it."""
         return source["image"]
 
     def prepare(self, packed, draws: Draws | None = None):
@@ -84,8 +86,8 @@ def read_av_mnist(
         `Digits`) and `"audio"` (of `Spectrogram`).
 
     Raises:
-        ValueError: no such files, arrays of other shapes, a digit without an image or
-            without a recording.
+        ValueError: no such files, arrays of other shapes, recordings with other names
+            or broken ones, a digit that a part shows and nobody speaks.
 
     Example:
 
@@ -101,6 +103,8 @@ def read_av_mnist(
             "`data_dir` must hold AV-MNIST: looked for the file "
             f"{archive} and the folder {folder}. Received: data_dir={str(data_dir)!r}"
         )
+    for path in (archive, folder):
+        inside(root.resolve(), path, _ADVICE)
     arrays = read_mnist(archive)
     held_out = np.arange(len(arrays["y_train"])) % _VALIDATION_IMAGES == 0
     images = {
@@ -119,9 +123,7 @@ def read_mnist(archive: Path) -> dict[str, np.ndarray]:
     """The four arrays of `mnist.npz`, nothing unpickled, sizes checked first."""
     try:
         with zipfile.ZipFile(archive) as members:
-            size = sum(member.file_size for member in members.infolist())
-        if size > _MOST_BYTES:
-            raise ValueError(f"{size} bytes of arrays")
+            _check_sizes(members)
         with np.load(archive, allow_pickle=False) as file:
             arrays = {name: file[name] for name in _ARRAYS}
         for part in ("train", "test"):
@@ -134,6 +136,24 @@ def read_mnist(archive: Path) -> dict[str, np.ndarray]:
             f"Received: {type(error).__name__}: {error}"
         ) from error
     return arrays
+
+
+def _check_sizes(members: zipfile.ZipFile) -> None:
+    """NumPy allocates what a header claims before it reads."""
+    size = sum(member.file_size for member in members.infolist())
+    if size > _MOST_BYTES:
+        raise ValueError(f"{size} bytes of arrays")
+    headers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    for name in _ARRAYS:
+        member = members.getinfo(f"{name}.npy")
+        with members.open(member) as file:
+            shape, _, dtype = headers[np.lib.format.read_magic(file)](file)
+            there = member.file_size - file.tell()
+        if math.prod(shape) * dtype.itemsize != there:
+            raise ValueError(f"{name} {dtype} {shape} in {there} bytes")
 
 
 def _check_arrays(part, images, labels):

@@ -63,7 +63,8 @@ def _load_one(modality, source, there):
     def read():
         decoded = modality.decode(source)
         packed = tf.ensure_shape(modality.pack(decoded), spec.shape)
-        size = tf.shape(decoded)[:2] if modality.spatial else tf.zeros(2, tf.int32)
+        spatial = modality.spatial
+        size = modality.size_of(source, decoded) if spatial else tf.zeros(2, tf.int32)
         return packed, size
 
     if there is True:
@@ -139,7 +140,8 @@ def _diagnose(samples, modalities, position, error) -> BrokenSample:
         except (tf.errors.OpError, ValueError, OSError) as cause:
             return BrokenSample(path, _sentence(modality, source, cause))
         if modality.spatial:
-            sizes[name] = (tuple(np.shape(decoded)[:2]), path)
+            size = np.asarray(modality.size_of(source, decoded)).tolist()
+            sizes[name] = (tuple(size), path)
     if len({size for size, _ in sizes.values()}) > 1:
         received = ", ".join(
             f"{n}={size} at {path}" for n, (size, path) in sizes.items()

@@ -86,6 +86,8 @@ def crop(
         return tf.cast(images, tf.float32)
     if boxes is None:
         boxes = tf.tile([[0.0, 0.0, 1.0, 1.0]], [tf.shape(images)[0], 1])
+    # Outside, crop_and_resize fills in zeros; rounding may put an edge just there.
+    boxes = tf.clip_by_value(boxes, 0.0, 1.0)
     cropped = tf.image.crop_and_resize(
         images, boxes, tf.range(tf.shape(images)[0]), size, method
     )

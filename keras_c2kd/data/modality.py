@@ -67,6 +67,10 @@ class Modality(abc.ABC):
     def decode(self, source: Any) -> tf.Tensor:
         """One sample as its file holds it; `source` is one entry of `sources`."""
 
+    def size_of(self, source: Any, decoded: tf.Tensor) -> tf.Tensor:
+        """int32 `(2,)`, height and width in the file of a spatial modality."""
+        return tf.shape(decoded)[:2]
+
     def pack(self, decoded: tf.Tensor) -> tf.Tensor:
         """One sample in the shape and dtype of `spec`."""
         return decoded

@@ -8,7 +8,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from keras_c2kd.data.geometry import crop
-from keras_c2kd.data.image import decode_rgb, resize_rgb
+from keras_c2kd.data.image import decode_rgb, image_size, resize_rgb
 from keras_c2kd.data.modality import Draws, Modality
 
 _BRIGHTNESS = 24.0  # of 255
@@ -47,8 +47,12 @@ class Rgb(Modality):
         return (self.size, self.size, 3)
 
     def decode(self, source):
-        """uint8 `(height, width, 3)` from the path of a file."""
-        return decode_rgb(tf.io.read_file(source))
+        """uint8 `(height, width, 3)` from a path; of a large JPEG a fraction of it."""
+        side = self.stored_size or self.size
+        return decode_rgb(tf.io.read_file(source), at_least=side)
+
+    def size_of(self, source, decoded):
+        return image_size(tf.io.read_file(source))
 
     def pack(self, decoded):
         return resize_rgb(decoded, self.stored_size or self.size)

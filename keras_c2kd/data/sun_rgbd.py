@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import scipy.io
 
+from keras_c2kd.data.matlab import read_mat
 from keras_c2kd.data.paths import inside
 from keras_c2kd.data.samples import Samples, check_found
 
@@ -20,7 +19,6 @@ OFFICIAL_CLASSES = tuple(
     "lecture_theatre library living_room office rest_space study_space".split()
 )
 _SPLIT_FILE = "SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat"
-_MOST_SCENES = 1_000_000  # a damaged file claims billions; loadmat makes room first
 _ADVICE = "Repair the scene, or leave such scenes out with --on_error=skip."
 
 
@@ -124,16 +122,12 @@ def read_split_lists(split_file: Path) -> dict[str, list[str]]:
         `{"train": [...], "test": [...]}`, each such as `"kv1/NYUdata/NYU0001"`.
     """
     try:
-        for name, shape, _ in scipy.io.whosmat(split_file):
-            if name in ("alltrain", "alltest"):
-                _require(math.prod(shape) <= _MOST_SCENES, f"{name} has shape {shape}")
-        cells = scipy.io.loadmat(split_file, variable_names=["alltrain", "alltest"])
+        cells = read_mat(split_file, ["alltrain", "alltest"])
         listed = {
-            split: [str(cell.item()) for cell in cells[f"all{split}"].ravel()]
+            split: [_text(cell) for cell in cells[f"all{split}"].ravel()]
             for split in ("train", "test")
         }
-    # loadmat meets damaged bytes with anything from KeyError to MemoryError.
-    except Exception as error:
+    except (OSError, ValueError) as error:
         raise ValueError(
             "Expected a MATLAB file with the cell arrays alltrain and alltest of "
             f"paths at {split_file}; download it again. "
@@ -143,6 +137,13 @@ def read_split_lists(split_file: Path) -> dict[str, list[str]]:
         split: list(dict.fromkeys(_scene_id(path, split_file) for path in paths))
         for split, paths in listed.items()
     }
+
+
+def _text(cell) -> str:
+    value = cell.item() if isinstance(cell, np.ndarray) and cell.size == 1 else cell
+    if not isinstance(value, str):
+        raise ValueError(f"a cell of {type(cell).__name__} where a path should be")
+    return value
 
 
 def _scene_id(listed_path: str, split_file: Path) -> str:

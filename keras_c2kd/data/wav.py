@@ -11,8 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_GUID_END = bytes.fromhex("000000001000800000aa00389b71")
 _MOST_CHUNKS = 1000
-_RATES = range(100, 1_000_001)
+_MOST_BYTES = 2**31 - 1  # TensorFlow counts the bytes of a file in 32 bits
+_STREAMED = 0xFFFFFFFF  # a length that was not known when the header was written
+_RATES = range(1000, 1_000_001)
 _KINDS = ((8, False), (16, False), (24, False), (32, False), (32, True), (64, True))
 _EMPTY = {
     "path": "",
@@ -80,10 +83,9 @@ def read_header(path: str) -> dict[str, Any]:
 
 def _walk(file, size: int) -> dict[str, Any]:
     """Goes from chunk to chunk; the samples themselves are not read."""
+    _require(size <= _MOST_BYTES, f"{size} bytes, more than 2 GiB")
     start = file.read(12)
-    _require(
-        start[:4] == b"RIFF" and start[8:] == b"WAVE", f"{start[:4]!r} at its start"
-    )
+    _require(start[:4] == b"RIFF" and start[8:] == b"WAVE", f"{start!r} at its start")
     layout, position = None, 12
     for _ in range(_MOST_CHUNKS):
         file.seek(position)
@@ -95,11 +97,14 @@ def _walk(file, size: int) -> dict[str, Any]:
             layout = _layout(file.read(min(length, 40)))
         elif name == b"data":
             _require(layout is not None, "samples before their format")
+            width = layout["channels"] * layout["bits"] // 8
+            if length == _STREAMED:  # then they go on to the end
+                length = (size - position) // width * width
+            _require(length > 0, "no samples in it")
             _require(
                 position + length <= size,
                 f"a header that claims {length} bytes of samples in a file of {size}",
             )
-            width = layout["channels"] * layout["bits"] // 8
             frames, rest = divmod(length, width)
             _require(rest == 0, f"{length} bytes of samples, {width} each")
             return {"offset": position, "frames": frames, **layout}
@@ -109,8 +114,8 @@ def _walk(file, size: int) -> dict[str, Any]:
 
 def _layout(chunk: bytes) -> dict[str, Any]:
     _require(len(chunk) >= 16, f"a format of {len(chunk)} bytes")
-    code, channels, rate, _, width, bits = struct.unpack("<HHIIHH", chunk[:16])
-    if code == _EXTENSIBLE and len(chunk) >= 26:
+    code, channels, rate, pace, width, bits = struct.unpack("<HHIIHH", chunk[:16])
+    if code == _EXTENSIBLE and chunk[26:40] == _GUID_END:
         (code,) = struct.unpack("<H", chunk[24:26])
     is_float = code == _FLOAT
     _require(code in (_PCM, _FLOAT), f"format {code}, which is compressed")
@@ -120,6 +125,7 @@ def _layout(chunk: bytes) -> dict[str, Any]:
     _require(1 <= channels <= 64, f"{channels} channels")
     _require(width == channels * bits // 8, f"samples {width} bytes wide")
     _require(rate in _RATES, f"a rate of {rate} Hz")
+    _require(pace == rate * width, f"a rate of {rate} Hz, but {pace} bytes a second")
     return {"rate": rate, "channels": channels, "bits": bits, "float": is_float}
 
 
@@ -159,7 +165,7 @@ def decode_wav(source: Mapping[str, tf.Tensor]) -> tf.Tensor:
     contents = tf.io.read_file(source["path"])
     offset = tf.cast(source["offset"], tf.int64) + first * width
     length = tf.maximum(last - first, 0) * width
-    whole = tf.strings.length(contents) >= tf.cast(offset + length, tf.int32)
+    whole = tf.cast(tf.strings.length(contents), tf.int64) >= offset + length
     check = tf.debugging.Assert(whole, ["the file is shorter than it was", offset])
     with tf.control_dependencies([check] if check is not None else []):
         samples = tf.strings.substr(contents, offset, length)

@@ -52,7 +52,7 @@ def c2kd_loss_terms(
         sample_weight: Scales a sample's terms, shape `(B,)` or `(B, ...)`; the
             denominator stays the batch.
         mask: bool, shape `(B, ...)`; where False (a void pixel) the position leaves
-            the denominator too and is never selected.
+            the denominator too, is never selected, and may have any label.
         select: Of dense logits, `"position"` lets each pixel cross for itself,
             `"sample"` all or none of a sample's, by their mean KRC; see
             `keras_c2kd.ops.select_by_rank_correlation`.
@@ -88,6 +88,8 @@ def c2kd_loss_terms(
         student_proxy_logits=student_proxy_logits,
     )
     y = as_class_indices(labels, f_t)
+    if mask is not None:
+        y = ops.where(mask, y, 0)  # 255, say, would be no class
     krc, selected = select_by_rank_correlation(p_t, p_s, threshold, select, mask)
 
     def unimodal(a, b):

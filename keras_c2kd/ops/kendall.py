@@ -9,9 +9,11 @@ from keras import ops
 # blocks of the second operand keeps memory at N x C x _BLOCK.
 _AT_ONCE = 32
 _BLOCK = 8
-# Comparisons held at once, about: dense logits (pixels) are counted a few thousand
-# rows at a time, which keeps memory at a few of these and each step in the cache.
-_COMPARISONS = 1 << 20
+# From this many positions a sample on (pixels), rows are counted a few thousand at a
+# time: what is compared stays in the cache, and memory does not grow with the image.
+_DENSE = 256
+_ELEMENTS = 1 << 18
+_UNROLLED = 64  # classes
 
 
 def kendall_rank_correlation(x: Any, y: Any, variant: str = "b") -> Any:
@@ -82,17 +84,19 @@ def defined_kendall_rank_correlation(x, y, variant="b"):
 
 def count_pairs(x, y):
     """Concordant minus discordant, untied in `x`, untied in `y`: int32, shape (...)."""
-    classes = x.shape[-1]
-    rows = max(1, _COMPARISONS // (classes * min(classes, _BLOCK)))
     positions = x.shape[1:-1]
-    if len(positions) == 0 or None in positions or math.prod(positions) <= rows:
+    if None in positions or math.prod(positions) < _DENSE:
         return _count_rows(x, y)
-    return _count_in_blocks_of(rows, x, y)
+    return _count_dense(x, y)
 
 
-def _count_in_blocks_of(rows, x, y):
-    """The same for rows of shape `(B, ..., C)`, a few at a time."""
+def _count_dense(x, y):
+    """The same for `(B, ..., C)` with many positions, some rows at a time."""
     positions, classes = math.prod(x.shape[1:-1]), x.shape[-1]
+    unrolled = classes <= _UNROLLED
+    count_rows = _count_classes_first if unrolled else _count_rows
+    rows = _ELEMENTS // (classes if unrolled else classes * _BLOCK)
+    rows = min(max(rows, 1), positions)
     blocks = math.ceil(positions / rows)
 
     def in_blocks(z):
@@ -101,7 +105,7 @@ def _count_in_blocks_of(rows, x, y):
         return ops.reshape(z, (-1, rows, classes))
 
     counts = ops.map(
-        lambda block: ops.stack(_count_rows(*block)), (in_blocks(x), in_blocks(y))
+        lambda block: ops.stack(count_rows(*block)), (in_blocks(x), in_blocks(y))
     )
 
     def unblocked(count):
@@ -109,6 +113,25 @@ def _count_in_blocks_of(rows, x, y):
         return ops.reshape(count, (-1, *x.shape[1:-1]))
 
     return tuple(unblocked(counts[:, i]) for i in range(3))
+
+
+def _count_classes_first(x, y):
+    """Each class against the one `shift` further on: long vectors, every pair once."""
+    x, y = ops.transpose(x), ops.transpose(y)
+    difference = untied_x = untied_y = 0.0
+    for shift in range(1, x.shape[0]):
+        sign_x = _order(x[shift:], x[:-shift])
+        sign_y = _order(y[shift:], y[:-shift])
+        difference += ops.sum(sign_x * sign_y, axis=0)
+        untied_x += ops.sum(sign_x * sign_x, axis=0)
+        untied_y += ops.sum(sign_y * sign_y, axis=0)
+    # So few pairs are counted exactly in float32, which is faster than integers.
+    return tuple(ops.cast(n, "int32") for n in (difference, untied_x, untied_y))
+
+
+def _order(a, b):
+    """1 where a > b, -1 where a < b; a difference could overflow or underflow."""
+    return ops.cast(a > b, "float32") - ops.cast(a < b, "float32")
 
 
 def _count_rows(x, y):

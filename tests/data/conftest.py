@@ -84,3 +84,21 @@ def packed(decoded):
     """All packed samples of a modality as arrays, in order."""
     batches = list(decoded.batches(7, False).as_numpy_iterator())
     return {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
+
+
+def mutate(content, rng):
+    """Flip, overwrite, cut or repeat a few bytes."""
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 4)):
+        at, length = rng.integers(len(content)), int(rng.integers(1, 9))
+        kind = rng.integers(4)
+        if kind == 0:
+            content[at] ^= 1 << int(rng.integers(8))
+        elif kind == 1:
+            content[at : at + length] = rng.bytes(length)
+        elif kind == 2:
+            del content[at : at + length * 8]
+        else:
+            content[at:at] = content[at : at + length]
+        content = content or bytearray(b"\0")
+    return bytes(content)

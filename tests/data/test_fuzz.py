@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_c2kd.data import decode, read_sun_rgbd
-from tests.data.conftest import modalities, packed, write_lists, write_scene
+from tests.data.conftest import modalities, mutate, packed, write_lists, write_scene
 
 FILES = {
     "jpeg": ("SUNRGBD/kv1/a/s0/image/a.jpg", 120),
@@ -15,24 +15,6 @@ FILES = {
     "lists": ("SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat", 120),
 }
 SCENES = {"kv1/a/s0", "kv1/a/s1", "kv1/a/s4", "kv2/d/s3"}
-
-
-def mutate(content, rng):
-    """Flip, overwrite, cut or repeat a few bytes."""
-    content = bytearray(content)
-    for _ in range(rng.integers(1, 4)):
-        at, length = rng.integers(len(content)), int(rng.integers(1, 9))
-        kind = rng.integers(4)
-        if kind == 0:
-            content[at] ^= 1 << int(rng.integers(8))
-        elif kind == 1:
-            content[at : at + length] = rng.bytes(length)
-        elif kind == 2:
-            del content[at : at + length * 8]
-        else:
-            content[at:at] = content[at : at + length]
-        content = content or bytearray(b"\0")
-    return bytes(content)
 
 
 @pytest.mark.parametrize("kind", FILES)

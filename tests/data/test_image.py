@@ -1,4 +1,5 @@
 import io
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -6,9 +7,9 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_c2kd.data import decode_rgb
-from keras_c2kd.data.image import describe_image, resize_rgb
+from keras_c2kd.data.image import describe_image, image_size, resize_rgb
 from keras_c2kd.data.sun_rgbd import locate, read_scene
-from tests.data.conftest import REAL, encoded, jpeg, needs_real_scenes, png
+from tests.data.conftest import REAL, encoded, jpeg, mutate, needs_real_scenes, png
 
 COLOURS = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype="uint8")
 GREY = COLOURS[..., 0]
@@ -35,23 +36,124 @@ def test_a_real_photograph_is_what_pillow_makes_of_it():
     assert np.abs(decode_rgb(content).numpy().astype(int) - pillow(content)).mean() < 1
 
 
-NO_COLOUR_JPEG = {
-    "greyscale JPEG": jpeg(GREY),
-    "PNG": png(COLOURS),
+SMOOTH = np.stack(np.meshgrid(np.arange(60) * 4, np.arange(40) * 6), axis=-1)
+SMOOTH = np.concatenate([SMOOTH, SMOOTH.mean(axis=-1, keepdims=True)], axis=-1)
+SMOOTH = Image.fromarray(SMOOTH.astype("uint8"))
+FADING = SMOOTH.convert("RGBA")
+FADING.putalpha(SMOOTH.convert("L"))
+
+
+def saved(image, kind, **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def palette(colours):
+    return SMOOTH.convert("P", palette=Image.Palette.ADAPTIVE, colors=colours)
+
+
+def on_white(content):
+    """What Pillow sees, laid on white where it is transparent."""
+    image = Image.open(io.BytesIO(content))
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.asarray(image.convert("RGB")).astype(int)
+
+
+KINDS = {
+    "JPEG": (saved(SMOOTH, "JPEG", quality=95), 4),
+    "progressive JPEG": (saved(SMOOTH, "JPEG", progressive=True), 4),
+    "grey JPEG": (saved(SMOOTH.convert("L"), "JPEG"), 2),
+    "CMYK JPEG": (saved(SMOOTH.convert("CMYK"), "JPEG", quality=95), 4),
+    "PNG": (saved(SMOOTH, "PNG"), 0),
+    "grey PNG": (saved(SMOOTH.convert("L"), "PNG"), 0),
+    "RGBA PNG": (saved(FADING, "PNG"), 1),
+    "grey and alpha PNG": (saved(FADING.convert("LA"), "PNG"), 1),
+    "palette PNG": (saved(palette(30), "PNG"), 0),
+    "palette of 2 bits": (saved(palette(4), "PNG", bits=2), 0),
+    "palette of 1 bit": (saved(palette(2), "PNG", bits=1), 0),
+    "a transparent palette": (saved(palette(30), "PNG", transparency=3), 0),
+    "a fading palette": (
+        saved(palette(30), "PNG", transparency=bytes(range(0, 240, 8))),
+        1,
+    ),
+    "a transparent colour": (saved(SMOOTH, "PNG", transparency=(0, 0, 0)), 0),
+    "black and white": (saved(SMOOTH.convert("1"), "PNG"), 0),
+    "black and transparent": (saved(SMOOTH.convert("1"), "PNG", transparency=0), 0),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_what_pillow_makes_of_it(kind):
+    content, tolerance = KINDS[kind]
+    in_graph = next(iter(tf.data.Dataset.from_tensors(content).map(decode_rgb)))
+    for ours in (decode_rgb(content), in_graph):
+        assert ours.dtype == tf.uint8 and ours.shape == (40, 60, 3)
+        assert np.abs(ours.numpy().astype(int) - on_white(content)).max() <= tolerance
+    assert list(image_size(content)) == [40, 60]
+
+
+def test_sixteen_bits_keep_their_high_byte():
+    ramp = np.arange(40 * 60, dtype="uint16").reshape(40, 60) * 27
+    ours = decode_rgb(saved(Image.fromarray(ramp), "PNG")).numpy()
+    np.testing.assert_array_equal(ours, (ramp // 256)[..., None].repeat(3, axis=-1))
+
+
+def claiming(width, height):
+    """A PNG whose header claims another size."""
+    content = bytearray(KINDS["PNG"][0])
+    content[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    return bytes(content)
+
+
+NO_IMAGE = {
     "GIF": encoded(COLOURS, "GIF"),
     "BMP": encoded(COLOURS, "BMP"),
     "text": b"hello",
     "nothing": b"",
+    "start of a PNG": KINDS["PNG"][0][:20],
+    "truncated PNG": KINDS["PNG"][0][:-30],
+    "a PNG of 10 billion pixels": claiming(100_000, 100_000),
+    "a PNG of no pixels": claiming(0, 10),
+    "a PNG of negative size": claiming(2**32 - 1, 2**32 - 1),
 }
 
 
-@pytest.mark.parametrize("kind", NO_COLOUR_JPEG)
-def test_anything_but_a_colour_jpeg_is_refused(kind):
-    content = NO_COLOUR_JPEG[kind]
+@pytest.mark.parametrize("kind", NO_IMAGE)
+def test_anything_else_is_refused(kind):
+    content = NO_IMAGE[kind]
     with pytest.raises((tf.errors.InvalidArgumentError, ValueError)):
         decode_rgb(content)
     with pytest.raises(tf.errors.InvalidArgumentError):
         next(iter(tf.data.Dataset.from_tensors(content).map(decode_rgb)))
+
+
+@pytest.mark.parametrize(
+    ("at_least", "ratio"), [(5, 8), (6, 4), (10, 4), (20, 2), (21, 1)]
+)
+def test_a_large_jpeg_may_be_decoded_small(at_least, ratio):
+    content, _ = KINDS["JPEG"]
+    ours = decode_rgb(content, at_least=at_least)
+    assert ours.shape == (-(-40 // ratio), -(-60 // ratio), 3)
+    small = Image.open(io.BytesIO(content)).resize(ours.shape[1::-1], Image.BOX)
+    assert np.abs(ours.numpy().astype(int) - np.asarray(small)).mean() < 4
+    assert decode_rgb(KINDS["PNG"][0], at_least=at_least).shape == (40, 60, 3)
+
+
+def test_mutated_images_are_read_or_refused():
+    rng, outcomes = np.random.default_rng(3), Counter()
+    for content, _ in KINDS.values():
+        for _ in range(25):
+            try:
+                image = decode_rgb(mutate(content, rng))
+                assert image.dtype == tf.uint8 and image.shape[-1] == 3
+                outcomes["read"] += 1
+            except tf.errors.InvalidArgumentError:
+                outcomes["refused"] += 1
+    assert outcomes["read"] > 20 and outcomes["refused"] > 20
 
 
 def test_a_jpeg_that_ends_early_is_refused_wherever_it_ends():

@@ -249,7 +249,7 @@ def test_a_split_file_that_claims_billions_of_scenes_takes_no_memory(tmp_path):
     file.write_bytes(content.replace(one, claimed))
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="alltrain has shape .*1073741824"):
+        with pytest.raises(ValueError, match="cell array of shape .*1073741824"):
             read_split_lists(file)
         assert tracemalloc.get_traced_memory()[1] < 50e6
     finally:

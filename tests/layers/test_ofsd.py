@@ -10,6 +10,7 @@ def test_is_the_function_with_its_settings(rng):
     logits = rng.normal(size=(4, 8, 5)).astype("float32")
     labels = np.arange(8) % 5
     settings = {"threshold": 0.2, "temperature": 2.0, "non_target": "zero_logit"}
+    settings["select"] = "sample"
     terms, expected = (
         OFSD(**settings)(labels, *logits),
         c2kd_loss_terms(labels, *logits, **settings),
@@ -34,7 +35,7 @@ def test_float32_under_a_mixed_policy(rng):
 
 
 def test_config_round_trip():
-    layer = OFSD(threshold=-0.5, temperature=3.0, non_target="zero_logit", name="gate")
+    layer = OFSD(-0.5, 3.0, "zero_logit", select="sample", name="gate")
     config = keras.saving.serialize_keras_object(layer)
     assert keras.saving.deserialize_keras_object(config).get_config() == (
         layer.get_config()
@@ -50,9 +51,30 @@ def test_config_round_trip():
         {"temperature": 0.0},
         {"temperature": float("inf")},
         {"non_target": "paper"},
+        {"select": "image"},
     ],
 )
 def test_settings_out_of_range_are_refused(settings):
     ((name, value),) = settings.items()
     with pytest.raises(ValueError, match=f"Received: {name}={value!r}"):
         OFSD(**settings)
+
+
+def test_select_sample_lets_all_or_none_of_an_image_cross(rng):
+    logits = rng.normal(size=(4, 6, 3, 4, 5)).astype("float32")
+    logits[3] += logits[2] * np.linspace(-2, 2, 6).reshape(6, 1, 1, 1)
+    labels = rng.integers(0, 5, (6, 3, 4))
+    by_pixel, by_image = (
+        keras.ops.convert_to_numpy(OFSD(select=select)(labels, *logits)["selected"])
+        for select in ("position", "sample")
+    )
+    assert by_image.shape == by_pixel.shape == (6, 3, 4)
+    shares = by_image.mean(axis=(1, 2))
+    assert set(shares) == {0.0, 1.0}
+    assert ((by_pixel.mean(axis=(1, 2)) % 1) > 0).any()
+
+
+def test_a_layer_saved_before_there_was_a_choice_selects_positions():
+    config = OFSD().get_config()
+    del config["select"]
+    assert OFSD.from_config(config).select == "position"

@@ -129,6 +129,7 @@ def test_masked_positions_are_not_there_at_all(rng):
     logits = random_logits(rng)
     labels = np.arange(8) % 5
     mask = np.arange(8) < 4
+    labels[4:] = 255
     masked = c2kd_loss_terms(labels, *logits, mask=mask)
     half = c2kd_loss_terms(labels[:4], *[z[:4] for z in logits])
     for name in TERMS:
@@ -148,6 +149,27 @@ def test_pixels_are_samples(rng):
     for name in TERMS:
         np.testing.assert_allclose(float(flat[name]), float(dense[name]), rtol=1e-5)
     assert tuple(dense["krc"].shape) == (2, 3, 2)
+
+
+def test_selected_samples_give_the_terms_of_their_pixels(rng):
+    logits = rng.normal(size=(4, 6, 2, 3, 5)).astype("float32")
+    logits[3] += logits[2] * np.linspace(-2, 2, 6).reshape(6, 1, 1, 1)
+    labels, mask = rng.integers(0, 5, (6, 2, 3)), rng.random((6, 2, 3)) < 0.7
+    terms = c2kd_loss_terms(labels, *logits, mask=mask, select="sample")
+    chosen = ops.convert_to_numpy(terms["selected"])
+    crosses = chosen.any(axis=(1, 2))
+    assert 0 < crosses.sum() < 6
+    np.testing.assert_array_equal(chosen, crosses[:, None, None] & mask)
+    # With the images that cross alone, and a threshold that lets all of them through.
+    alike = [z[crosses] for z in logits]
+    alone = c2kd_loss_terms(labels[crosses], *alike, threshold=-1.0, mask=mask[crosses])
+    everywhere = ops.convert_to_numpy(alone["selected"])
+    np.testing.assert_array_equal(everywhere, mask[crosses])
+    share = mask[crosses].sum() / mask.sum()
+    for name in ("teacher_proxy_to_student_proxy", "student_proxy_to_teacher_proxy"):
+        np.testing.assert_allclose(
+            float(terms[name]), share * float(alone[name]), rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize("shape", ["column", "one_hot"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from keras import ops
 
-from keras_c2kd.ops import kendall_rank_correlation
+from keras_c2kd.ops import kendall, kendall_rank_correlation
 from keras_c2kd.ops.kendall import count_pairs
 
 
@@ -71,11 +71,21 @@ def test_infinite_logits_rank_like_any_other_beyond_one_block():
     np.testing.assert_array_equal(ours(x[None], x[None]), [1.0])
 
 
-@pytest.mark.parametrize("classes", [5, 40])
-def test_leading_axes_are_free(rng, classes):
-    x, y = rng.normal(size=(2, 2, 3, 4, classes)).astype("float32")
+@pytest.mark.parametrize("grid", [(3, 4), (16, 17), (300,), (4, 4, 17)])
+@pytest.mark.parametrize("classes", [5, 40, 70])
+def test_leading_axes_are_free(rng, classes, grid, monkeypatch):
+    # Blocks that do not divide the grids of pixels.
+    monkeypatch.setattr(kendall, "_ELEMENTS", 5000)
+    x, y = np.round(4 * rng.normal(size=(2, 2, *grid, classes))).astype("float32")
+    x[0, 0], y[1, -1] = 1.0, 0.0
     flat = scipy_tau(x.reshape(-1, classes), y.reshape(-1, classes))
-    np.testing.assert_allclose(ours(x, y), flat.reshape(2, 3, 4), atol=1e-6)
+    np.testing.assert_allclose(ours(x, y), flat.reshape(2, *grid), atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [5, 40])
+def test_one_row_needs_no_leading_axis(rng, classes):
+    x, y = rng.normal(size=(2, 1, 1, 1, classes)).astype("float32")
+    flat = scipy_tau(x.reshape(-1, classes), y.reshape(-1, classes))
     np.testing.assert_allclose(ours(x[0, 0, 0], y[0, 0, 0]), flat[0], atol=1e-6)
 
 
@@ -89,6 +99,33 @@ def test_counts_are_exact_where_float32_is_not():
         for n in count_pairs(ops.convert_to_tensor(x), ops.convert_to_tensor(y))
     )
     assert (difference, untied_x, untied_y) == (17_996_998, 17_997_000, 17_997_000)
+
+
+def test_pixels_are_counted_exactly_where_differences_are_not():
+    # Differences of these overflow or underflow, and their order stays what it is.
+    tiny, large = np.float32(1.2e-38), np.float32(3e38)
+    above = np.nextafter(tiny, large)
+    row = np.array([-np.inf, -large, 0.0, tiny, above, large, np.inf], "float32")
+    x = np.broadcast_to(row, (1, 300, 7)).copy()
+    counts = [ops.convert_to_numpy(n) for n in count_pairs(*map(ops.array, (x, x)))]
+    assert all((n == 21).all() for n in counts)
+
+
+@pytest.mark.skipif(keras.config.backend() != "tensorflow", reason="looks at TF graphs")
+def test_memory_of_pixels_does_not_grow_with_the_image():
+    import tensorflow as tf
+
+    spec = tf.TensorSpec((None, 480, 640, 40), tf.float32)
+    traced = tf.function(kendall_rank_correlation).get_concrete_function(spec, spec)
+    loops = [f.graph for f in traced.graph._functions.values()]
+    largest = max(
+        tensor.shape.num_elements() or 0
+        for loop in loops
+        for operation in loop.get_operations()
+        for tensor in operation.outputs
+        if tensor.shape.rank is not None
+    )
+    assert 0 < largest <= kendall._ELEMENTS
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])

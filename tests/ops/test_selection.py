@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 from keras import ops
 
 from keras_c2kd.ops import select_by_rank_correlation
@@ -26,3 +27,79 @@ def test_a_sample_crosses_strictly_above_the_threshold(threshold, expected):
 def test_a_constant_row_is_never_selected_even_below_zero():
     _, selected = select_by_rank_correlation(ROWS, OTHERS, -0.5)
     assert not bool(selected[3])
+
+
+# === Per sample ===
+
+
+def dense(rng, shape=(6, 4, 5), classes=7):
+    """Ties, some constant rows, and agreement that grows with the sample."""
+    x, y = np.round(rng.normal(size=(2, *shape, classes)))
+    x, y = x.astype("float32"), y.astype("float32")
+    y += x * np.linspace(-1, 1, shape[0]).reshape(-1, 1, 1, 1).astype("float32")
+    x[rng.random(shape) < 0.2] = 1.0
+    return x, y
+
+
+def by_scipy(x, y):
+    rows = zip(x.reshape(-1, x.shape[-1]), y.reshape(-1, y.shape[-1]), strict=True)
+    krc = [scipy.stats.kendalltau(a, b).statistic for a, b in rows]
+    return np.array(krc).reshape(x.shape[:-1])  # NaN where there is none
+
+
+@pytest.mark.parametrize("threshold", [-0.2, 0.0, 0.3])
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_sample_crosses_as_a_whole_by_its_mean(rng, threshold, masked):
+    x, y = dense(rng)
+    mask = rng.random(x.shape[:-1]) < 0.6 if masked else None
+    krc, selected = select_by_rank_correlation(x, y, threshold, "sample", mask)
+    expected = by_scipy(x, y)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(krc), np.nan_to_num(expected), atol=1e-6
+    )
+    counted = np.isfinite(expected) & (True if mask is None else mask)
+    means = np.array([k[c].mean() for k, c in zip(expected, counted, strict=True)])
+    assert np.abs(means - threshold).min() > 1e-3  # no test of rounding
+    crosses = np.broadcast_to((means > threshold)[:, None, None], expected.shape)
+    crosses = crosses if mask is None else crosses & mask
+    assert 0 < crosses.any((1, 2)).sum() < len(x)
+    np.testing.assert_array_equal(ops.convert_to_numpy(selected), crosses)
+
+
+@pytest.mark.parametrize("select", ["position", "sample"])
+def test_a_sample_of_void_or_constant_rows_is_never_selected(rng, select):
+    x = rng.normal(size=(4, 3, 5)).astype("float32")
+    y = x.copy()
+    x[1] = 2.0
+    mask = np.ones((4, 3), bool)
+    mask[2] = False
+    x[3, :2], mask[3, 2] = 0.0, False  # what is not void is constant
+    _, selected = select_by_rank_correlation(x, y, -0.5, select, mask)
+    assert ops.convert_to_numpy(selected).any(1).tolist() == [True, False, False, False]
+
+
+def test_void_positions_take_no_part_in_the_mean():
+    x = np.array([[[1, 2, 3], [1, 2, 3], [1, 2, 3]]], "float32")
+    y = np.array([[[1, 2, 3], [3, 2, 1], [3, 2, 1]]], "float32")
+    mask = np.array([[True, True, False]])
+    outcomes = [
+        ops.convert_to_numpy(select_by_rank_correlation(x, y, -0.1, "sample", m)[1])
+        for m in (None, mask)
+    ]
+    assert not outcomes[0].any()  # the mean is -1/3
+    np.testing.assert_array_equal(outcomes[1], mask)  # the mean is 0
+
+
+def test_where_a_sample_is_one_position_both_ways_are_one(rng):
+    x, y = np.round(rng.normal(size=(2, 40, 5))).astype("float32")
+    mask = rng.random(40) < 0.7
+    one, two = (
+        ops.convert_to_numpy(select_by_rank_correlation(x, y, 0.1, select, mask)[1])
+        for select in ("position", "sample")
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+def test_an_unknown_way_is_refused():
+    with pytest.raises(ValueError, match="Received: select='image'"):
+        select_by_rank_correlation(ROWS, OTHERS, 0.0, "image")

@@ -6,6 +6,7 @@ is at y=0, z up from the floor.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -13,7 +14,10 @@ import numpy as np
 
 
 class Part(NamedTuple):
-    """A box: centre in x and y, lower face in z, width, depth, height, material."""
+    """A box: centre in x and y, lower face in z, width, depth, height, material.
+
+    `kind` is what a person would call it, in the words of NYU Depth V2's 40 classes.
+    """
 
     x: float
     y: float
@@ -22,10 +26,26 @@ class Part(NamedTuple):
     depth: float
     height: float
     role: str
+    kind: str = ""
 
 
 Piece = list[Part]
 Random = np.random.Generator
+
+
+def named(kind: str):
+    """Says what a function's parts are, those that have no name of their own."""
+
+    def decorate(make):
+        @functools.wraps(make)
+        def named_make(*args, **kwargs):
+            return [
+                p if p.kind else p._replace(kind=kind) for p in make(*args, **kwargs)
+            ]
+
+        return named_make
+
+    return decorate
 
 
 def shifted(piece: Piece, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Piece:
@@ -46,6 +66,7 @@ def table(width: float, depth: float, height: float, role: str = "wood") -> Piec
     return [Part(0, depth / 2, height - 0.05, width, depth, 0.05, role), *legs]
 
 
+@named("chair")
 def chair(rng: Random, role: str = "wood") -> Piece:
     """A seat with a back; whoever sits on it looks along +y."""
     height = rng.uniform(0.42, 0.48)
@@ -53,6 +74,7 @@ def chair(rng: Random, role: str = "wood") -> Piece:
     return [*table(0.42, 0.44, height, role), back]
 
 
+@named("chair")
 def office_chair(rng: Random) -> Piece:
     """A seat on a post, with arms."""
     return [
@@ -66,6 +88,7 @@ def office_chair(rng: Random) -> Piece:
     ]
 
 
+@named("bed")
 def bed(rng: Random) -> Piece:
     """A single or double bed with its head at the back."""
     width, length = rng.choice([0.95, 1.4, 1.7]), rng.uniform(1.9, 2.1)
@@ -77,19 +100,24 @@ def bed(rng: Random) -> Piece:
         Part(0, 0.06 + length / 2, 0.08, width, length, height - 0.08, "wood"),
         Part(0, 0.06 + length / 2, height, width, length - 0.04, 0.2, "white"),
         Part(0, 0.7 + length / 2, height, width + 0.04, length - 0.7, 0.22, "fabric"),
-        *(Part(x, 0.32, height + 0.2, 0.55, 0.36, 0.12, "white") for x in pillows),
+        *(
+            Part(x, 0.32, height + 0.2, 0.55, 0.36, 0.12, "white", "pillow")
+            for x in pillows
+        ),
     ]
 
 
+@named("night stand")
 def nightstand(rng: Random) -> Piece:
     """A small cabinet with a lamp."""
     return [
         Part(0, 0.2, 0, 0.42, 0.4, 0.5, "wood"),
-        Part(0, 0.2, 0.5, 0.05, 0.05, 0.25, "metal"),
-        Part(0, 0.2, 0.75, 0.24, 0.24, 0.2, "fabric"),
+        Part(0, 0.2, 0.5, 0.05, 0.05, 0.25, "metal", "lamp"),
+        Part(0, 0.2, 0.75, 0.24, 0.24, 0.2, "fabric", "lamp"),
     ]
 
 
+@named("cabinet")
 def wardrobe(rng: Random) -> Piece:
     """Two tall doors."""
     width, height = rng.uniform(0.9, 1.8), rng.uniform(1.8, 2.2)
@@ -100,6 +128,7 @@ def wardrobe(rng: Random) -> Piece:
     ]
 
 
+@named("bookshelf")
 def bookshelf(rng: Random) -> Piece:
     """Boards with rows of books between them."""
     width, levels = rng.uniform(0.7, 1.2), int(rng.integers(3, 6))
@@ -109,10 +138,11 @@ def bookshelf(rng: Random) -> Piece:
         z, filled = 0.38 * level, rng.uniform(0.4, 0.95) * width
         piece.append(Part(0, 0.15, z, width, 0.3, 0.03, "wood"))
         left = (filled - width) / 2
-        piece.append(Part(left, 0.13, z + 0.03, filled, 0.2, 0.26, "books"))
+        piece.append(Part(left, 0.13, z + 0.03, filled, 0.2, 0.26, "books", "books"))
     return [*piece, Part(0, 0.15, 0.38 * levels, width, 0.3, 0.03, "wood")]
 
 
+@named("television")
 def monitor(rng: Random) -> Piece:
     """A screen on its foot."""
     width = rng.uniform(0.45, 0.65)
@@ -123,6 +153,7 @@ def monitor(rng: Random) -> Piece:
     ]
 
 
+@named("desk")
 def desk(rng: Random) -> Piece:
     """A desk with a monitor, a drawer unit and an office chair."""
     width = rng.uniform(1.2, 1.7)
@@ -138,6 +169,7 @@ def desk(rng: Random) -> Piece:
     return piece + shifted(mirrored(office_chair(rng), gap), rng.uniform(-0.25, 0.25))
 
 
+@named("desk")
 def school_desk(rng: Random) -> Piece:
     """A small table with its chair behind it, both looking along +y."""
     width = rng.choice([0.65, 1.2])
@@ -148,6 +180,7 @@ def school_desk(rng: Random) -> Piece:
     return piece
 
 
+@named("table")
 def table_with_chairs(rng: Random, width: float, depth: float) -> Piece:
     """A table with chairs along its long sides, and perhaps at its ends."""
     piece = shifted(table(width, depth, rng.uniform(0.71, 0.78)), y=0.4)
@@ -161,6 +194,7 @@ def table_with_chairs(rng: Random, width: float, depth: float) -> Piece:
     return piece
 
 
+@named("sofa")
 def sofa(rng: Random) -> Piece:
     """A sofa for one to three, with arms and cushions."""
     seats = int(rng.integers(1, 4))
@@ -171,28 +205,31 @@ def sofa(rng: Random) -> Piece:
         Part(-width / 2 - 0.1, 0.45, 0.05, 0.2, 0.88, 0.55, "fabric"),
         Part(width / 2 + 0.1, 0.45, 0.05, 0.2, 0.88, 0.55, "fabric"),
     ]
-    cushions = [Part(0, 0.3, 0.41, 0.4, 0.14, 0.36, "fabric")]
+    cushions = [Part(0, 0.3, 0.41, 0.4, 0.14, 0.36, "fabric", "pillow")]
     x = rng.uniform(-0.3, 0.3) * (width - 0.4)
     return piece + shifted(cushions, x) * int(rng.integers(0, 2))
 
 
+@named("table")
 def low_table(rng: Random) -> Piece:
     """A coffee table."""
     width, depth = rng.uniform(0.8, 1.2), rng.uniform(0.5, 0.7)
-    book = Part(0.1, depth / 2, 0.4, 0.25, 0.2, 0.05, "books")
+    book = Part(0.1, depth / 2, 0.4, 0.25, 0.2, 0.05, "books", "books")
     return [*table(width, depth, 0.4), book]
 
 
+@named("television")
 def television(rng: Random) -> Piece:
     """A low board with a wide screen."""
     width = rng.uniform(0.8, 1.3)
     return [
-        Part(0, 0.22, 0, width + 0.3, 0.42, 0.45, "wood"),
+        Part(0, 0.22, 0, width + 0.3, 0.42, 0.45, "wood", "cabinet"),
         Part(0, 0.2, 0.5, width, 0.06, width * 0.56, "screen"),
         Part(0, 0.2, 0.45, 0.3, 0.2, 0.05, "dark"),
     ]
 
 
+@named("counter")
 def counter(rng: Random) -> Piece:
     """Kitchen units: a counter with sink or stove, cupboards above it."""
     width, front = rng.uniform(1.2, 2.6), str(rng.choice(["wood", "white", "fabric"]))
@@ -205,10 +242,11 @@ def counter(rng: Random) -> Piece:
         Part(-x, 0.2, 0.9, 0.25, 0.2, rng.uniform(0.15, 0.35), "metal"),
     ]
     if rng.random() < 0.75:
-        piece.append(Part(0, 0.18, 1.45, width, 0.36, 0.65, front))
+        piece.append(Part(0, 0.18, 1.45, width, 0.36, 0.65, front, "cabinet"))
     return piece
 
 
+@named("refridgerator")
 def fridge(rng: Random) -> Piece:
     """A tall fridge with a handle."""
     height, role = rng.uniform(1.5, 1.95), str(rng.choice(["white", "metal"]))
@@ -219,6 +257,7 @@ def fridge(rng: Random) -> Piece:
     ]
 
 
+@named("otherfurniture")
 def stove(rng: Random) -> Piece:
     """An oven with its hood."""
     return [
@@ -230,6 +269,7 @@ def stove(rng: Random) -> Piece:
     ]
 
 
+@named("bathtub")
 def bathtub(rng: Random) -> Piece:
     """Four rims around a floor, along the wall."""
     length = rng.uniform(1.5, 1.75)
@@ -245,6 +285,7 @@ def bathtub(rng: Random) -> Piece:
     ]
 
 
+@named("shower curtain")
 def shower(rng: Random) -> Piece:
     """A tray with one glass wall and a pipe."""
     return [
@@ -255,6 +296,7 @@ def shower(rng: Random) -> Piece:
     ]
 
 
+@named("toilet")
 def toilet(rng: Random) -> Piece:
     """Bowl, seat and tank."""
     return [
@@ -264,6 +306,7 @@ def toilet(rng: Random) -> Piece:
     ]
 
 
+@named("sink")
 def sink(rng: Random) -> Piece:
     """A basin on a foot, and a mirror above it."""
     width = rng.uniform(0.5, 0.7)
@@ -272,10 +315,11 @@ def sink(rng: Random) -> Piece:
         Part(0, 0.24, 0.72, width, 0.46, 0.14, "enamel"),
         Part(0, 0.26, 0.855, width - 0.12, 0.3, 0.01, "dark"),
         Part(0, 0.06, 0.86, 0.04, 0.12, 0.12, "metal"),
-        Part(0, 0.01, 1.15, 0.6, 0.02, 0.75, "mirror"),
+        Part(0, 0.01, 1.15, 0.6, 0.02, 0.75, "mirror", "mirror"),
     ]
 
 
+@named("box")
 def carton(rng: Random) -> Piece:
     """A box, a bin or a bag: what lies about anywhere."""
     width, depth, height = rng.uniform(0.25, 0.6, 3)
@@ -283,6 +327,7 @@ def carton(rng: Random) -> Piece:
     return [Part(0, depth / 2, 0, width, depth, height, role)]
 
 
+@named("otherprop")
 def plant(rng: Random) -> Piece:
     """A pot with leaves."""
     height = rng.uniform(0.4, 1.0)
@@ -293,6 +338,7 @@ def plant(rng: Random) -> Piece:
     ]
 
 
+@named("dresser")
 def drawers(rng: Random) -> Piece:
     """A chest of drawers or a filing cabinet."""
     width, height = rng.uniform(0.45, 1.1), rng.uniform(0.7, 1.3)
@@ -304,11 +350,13 @@ def drawers(rng: Random) -> Piece:
     return [Part(0, 0.23, 0, width, 0.45, height, role), *lines]
 
 
+@named("otherfurniture")
 def bench(rng: Random) -> Piece:
     """A plain bench."""
     return table(rng.uniform(1.0, 1.6), 0.38, 0.45)
 
 
+@named("desk")
 def lectern(rng: Random) -> Piece:
     """The teacher's table with its chair at the wall."""
     return [*shifted(table(1.4, 0.65, 0.75), y=0.6), *chair(rng)]
@@ -319,6 +367,7 @@ def flat(role: str, low: float, width: float, height: float) -> Piece:
     return [Part(0, 0.012, low, width, 0.02, height, role)]
 
 
+@named("door")
 def door(rng: Random) -> Piece:
     """A door with its frame and handle."""
     role = str(rng.choice(["wood", "white", "fabric"]))
@@ -330,17 +379,20 @@ def door(rng: Random) -> Piece:
     ]
 
 
+@named("picture")
 def picture(rng: Random) -> Piece:
     """A picture or a poster."""
     width, height = rng.uniform(0.4, 1.0, 2)
     return flat("picture", rng.uniform(1.2, 1.5), width, height)
 
 
+@named("window")
 def window(rng: Random) -> Piece:
     """A window."""
     return flat("window", 0.9, rng.uniform(0.9, 1.6), rng.uniform(0.9, 1.3))
 
 
+@named("whiteboard")
 def board(rng: Random) -> Piece:
     """A blackboard or a whiteboard."""
     role = str(rng.choice(["blackboard", "whiteboard"]))

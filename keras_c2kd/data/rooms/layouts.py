@@ -81,7 +81,7 @@ class Builder:
             x, y = rotation @ (np.array([p.x, p.y]) + spot) + centre
             half = (p.width / 2, p.depth / 2, p.height / 2)
             middle = (float(x), float(y), p.z + half[2])
-            self.boxes.append(Box(middle, half, yaw, surfaces[p.role]))
+            self.boxes.append(Box(middle, half, yaw, surfaces[p.role], p.kind))
         return True
 
 

@@ -14,12 +14,16 @@ NEAR = 0.05  # metres; what is nearer to the camera is not seen
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A box: centre and half extents in metres, turned by `yaw` radians."""
+    """A box: centre and half extents in metres, turned by `yaw` radians.
+
+    `kind` is what a person would call it.
+    """
 
     centre: tuple[float, float, float]
     half: tuple[float, float, float]
     yaw: float
     surface: Surface
+    kind: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +36,12 @@ class Room:
     size: tuple[float, float, float]
     shell: tuple[Surface, ...]
     boxes: tuple[Box, ...]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each surface is, in the order of `Hits.surface`."""
+        shell = ("floor", "ceiling", "wall", "wall", "wall", "wall")
+        return (*shell, *(box.kind for box in self.boxes))
 
 
 @dataclasses.dataclass(frozen=True)

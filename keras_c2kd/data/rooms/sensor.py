@@ -22,12 +22,14 @@ class Photograph:
         depth: uint16 `(height, width)`, millimetres as measured, 0 = no reading.
         depth_filled: the same with the holes filled from their neighbours.
         focal: focal length in pixels.
+        surface: int `(height, width)`, positions in `Room.kinds`: what is seen.
     """
 
     rgb: np.ndarray
     depth: np.ndarray
     depth_filled: np.ndarray
     focal: float
+    surface: np.ndarray
 
 
 def photograph(
@@ -42,7 +44,8 @@ def photograph(
     shine = np.array([s.shine for s in paint], np.float32)[hits.surface]
     depth = _measure(hits, camera, albedo.mean(axis=0), shine, rng, width, height)
     focal = 0.5 * width / np.tan(0.5 * camera.field_of_view)
-    return Photograph(rgb, depth, fill_holes(depth), focal)
+    surface = hits.surface.reshape(height, width)
+    return Photograph(rgb, depth, fill_holes(depth), focal, surface)
 
 
 def _light(
