@@ -12,7 +12,8 @@ recordings/ of the Free Spoken Digit Dataset. Expected figures are in README.md 
 import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
 
 from absl import app, flags
-from runner import data_dir, reader_flags, run
+from loading import data_dir, reader_flags
+from runner import run
 
 SCALING = {"image": (1 / 127.5, -1.0), "audio": (0.2, 1.0)}
 

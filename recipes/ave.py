@@ -17,7 +17,8 @@ import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
 
 import nets
 from absl import app, flags
-from runner import FLAGS, data_dir, reader_flags, run
+from loading import data_dir, reader_flags
+from runner import FLAGS, run
 
 SCALING = {"image": nets.IMAGENET, "audio": (1.0, 0.0)}
 

@@ -14,7 +14,8 @@ those of the train list. Expected figures are in README.md here.
 import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
 
 from absl import app, flags
-from runner import FLAGS, data_dir, reader_flags, run
+from loading import data_dir, reader_flags
+from runner import FLAGS, run
 
 flags.DEFINE_enum(
     "task", "humanitarian", ["humanitarian", "informative", "damage"], "The labels."

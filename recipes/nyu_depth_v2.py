@@ -17,7 +17,8 @@ import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
 
 import tasks
 from absl import app, flags
-from runner import FLAGS, data_dir, reader_flags, run
+from loading import data_dir, reader_flags
+from runner import FLAGS, run
 
 # Values as the sensors give them go in; the model scales them to about [-1, 1].
 SCALING = {"rgb": (1 / 127.5, -1.0), "depth": (1 / 4.0, -1.0)}

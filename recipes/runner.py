@@ -1,9 +1,7 @@
 """What every recipe does: teacher, student alone, C2KD; test, table, run folder."""
 
-import os
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 
 import keras
@@ -12,6 +10,7 @@ import numpy as np
 import report
 import tasks
 from absl import flags, logging
+from loading import Data
 
 from keras_c2kd import C2KD, OFSD
 from keras_c2kd.callbacks import StopOnNonFinite, StudentCheckpoint
@@ -20,20 +19,14 @@ from keras_c2kd.metrics import confusion_matrix
 from keras_c2kd.ops import kendall_rank_correlation
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("data_dir", None, "The dataset as downloaded; none: a miniature.")
-flags.DEFINE_string("cache_dir", None, "Where decoded samples are kept between runs.")
 flags.DEFINE_string("teacher", None, "Modality of the teacher.")
 flags.DEFINE_string("student", None, "Modality of the student.")
 flags.DEFINE_integer("image_size", 64, "Side of the images, in pixels.", 8)
 flags.DEFINE_integer("batch_size", 16, "Samples per step.", 1)
 flags.DEFINE_integer("epochs", 25, "Epochs of each of the three trainings.", 1)
 flags.DEFINE_float("learning_rate", 0.02, "Of SGD with momentum 0.9, at the start.")
-flags.DEFINE_float("validation_fraction", 0.2, "Of train, to choose epochs on.", 0, 1)
 flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.")
 flags.DEFINE_integer("seeds", 1, "How many seeds, from --seed on, with one teacher.", 1)
-flags.DEFINE_enum("on_error", "raise", ["raise", "skip"], "What a broken sample does.")
-flags.DEFINE_bool("keep_incomplete", False, "Keep samples that lack a modality.")
-flags.DEFINE_float("min_found", 0.0, "Share of the listed samples on disk.", 0, 1)
 flags.DEFINE_string("run_dir", None, "Where to write; none: a new folder in runs/.")
 flags.DEFINE_bool("smoke", False, "One epoch of little: seconds, for tests.")
 flags.DEFINE_enum("select", "position", ["position", "sample"], "OFSD of pixels.")
@@ -62,63 +55,6 @@ def run(name, modality_names, load, modalities, scaling, crops=None, task=None) 
         Run(folder, data, scaling, task or tasks.Classification()).run()
     except (ValueError, FloatingPointError, OSError) as error:
         sys.exit(f"\n{type(error).__name__}: {error}")
-
-
-class Data:
-    """Batches of the three parts, the same for every model of a seed."""
-
-    def __init__(self, splits, modalities, crops):
-        from keras_c2kd.data import decode, make_batches
-
-        if "validation" not in splits:
-            rest, held_out = splits["train"].split(FLAGS.validation_fraction, seed=0)
-            splits = {**splits, "train": rest, "validation": held_out}
-        self.modalities = modalities(splits["train"])
-        self.parts = {
-            part: decode(
-                splits[part],
-                self.modalities,
-                cache_dir=FLAGS.cache_dir and Path(FLAGS.cache_dir) / part,
-                on_error=FLAGS.on_error,
-                progress=bar(f"reading {part}"),
-            )
-            for part in ("train", "validation", "test")
-        }
-        self.classes = len(self.parts["train"].class_names)
-        # Pixels are many: their logits of a large batch would not fit in memory.
-        size = FLAGS.batch_size if "labels" in self.modalities else 128
-        self.train = lambda seed: make_batches(
-            self.parts["train"], FLAGS.batch_size, training=True, seed=seed, crops=crops
-        )
-        self.validation, self.test = (
-            make_batches(self.parts[part], size, training=False)
-            for part in ("validation", "test")
-        )
-
-    def only(self, batches, modality):
-        """One modality of a paired dataset, for a model that is trained alone."""
-        from keras_c2kd.data import one_modality
-
-        return one_modality(batches, modality)
-
-    def __str__(self):
-        sizes = ", ".join(f"{len(part)} {name}" for name, part in self.parts.items())
-        storage = {
-            "memory": "decoded samples are held in memory",
-            "cache": f"decoded samples are cached in {FLAGS.cache_dir}",
-            "files": "files are decoded anew in every epoch; --cache_dir is faster",
-        }[self.parts["train"].storage]
-        return f"{self.classes} classes: {sizes}; {storage}"
-
-    def print_left_out(self, most=10):
-        """What the reader found and left out; all of it is in results.json too."""
-        notes = dict.fromkeys(n for part in self.parts.values() for n in part.notes)
-        notes = list(notes)
-        for part in self.parts.values():
-            notes += [f"left out: {reason}" for _, reason in part.skipped]
-        print("\n".join(notes[:most]))
-        if len(notes) > most:
-            print(f"... and {len(notes) - most} more, in results.json")
 
 
 class Run:
@@ -295,35 +231,6 @@ def run_folder(name):
             f"Received: --run_dir={folder}"
         )
     return folder
-
-
-def data_dir(name, samples, smoke):
-    """--data_dir, or the miniature of that name, which is generated once."""
-    if FLAGS.data_dir is not None:
-        return FLAGS.data_dir
-    count = smoke if FLAGS.smoke else samples
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    root = home / "datasets" / "keras_c2kd" / f"{name}_miniature_{count}"
-    write = getattr(import_module("keras_c2kd.data"), f"write_{name}")
-    return write(root, count, progress=bar("miniature, samples"))
-
-
-def reader_flags():
-    """What every reader takes from the flags."""
-    return {"keep_incomplete": FLAGS.keep_incomplete, "min_found": FLAGS.min_found}
-
-
-def bar(title):
-    """A progress bar as `progress(done, total)`, shown from the first call on."""
-    bars = {}
-
-    def progress(done, total):
-        if not bars:
-            print(title)
-            bars[title] = keras.utils.Progbar(total, unit_name="sample")
-        bars[title].update(done)
-
-    return progress
 
 
 class EpochBar(keras.callbacks.Callback):

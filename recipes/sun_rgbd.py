@@ -14,7 +14,8 @@ run prints, and how long it takes, is in the README.
 import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
 
 from absl import app, flags
-from runner import FLAGS, data_dir, reader_flags, run
+from loading import data_dir, reader_flags
+from runner import FLAGS, run
 
 flags.DEFINE_enum("depth", "depth_bfx", ["depth_bfx", "depth"], "Holes filled, or raw.")
 

@@ -18,7 +18,8 @@ import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
 
 import nets
 from absl import app, flags
-from runner import FLAGS, data_dir, reader_flags, run
+from loading import data_dir, reader_flags
+from runner import FLAGS, run
 
 flags.DEFINE_string("list_file", "vggsound.csv", "Clips: id, start, label, split.")
 

@@ -1,7 +1,10 @@
-"""Files below a dataset's root, and never elsewhere."""
+"""Files below a dataset's root and never elsewhere; folders put in place whole."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 
@@ -61,3 +64,17 @@ def inside(root: Path, path: Path, advice: str = "") -> Path:
             f"it.{advice} Received: {resolved}"
         )
     return path
+
+
+def replace_folder(root: Path, aside: Path, is_whole: Callable[[], bool]) -> None:
+    """Puts a new folder in place; a second writer's equal one is as good."""
+    old = aside.with_name(f"{aside.name}.old")
+    try:
+        if root.exists():
+            os.replace(root, old)
+        os.replace(aside, root)
+    except OSError:
+        if not is_whole():
+            raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_c2kd.data.decoding import BrokenSample
-from keras_c2kd.data.miniatures.common import replace_folder
 from keras_c2kd.data.modality import Modality
+from keras_c2kd.data.paths import replace_folder
 from keras_c2kd.data.samples import Samples
 
 _VERSION = 1

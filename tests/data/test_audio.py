@@ -20,7 +20,7 @@ from keras_c2kd.data import (
     index_wavs,
     make_batches,
 )
-from keras_c2kd.data.audio import (
+from keras_c2kd.data.spectra import (
     centred_stft,
     decibels,
     density,

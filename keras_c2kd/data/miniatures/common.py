@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_c2kd.data.paths import replace_folder
+
 _MANIFEST = "manifest.json"
 
 
@@ -58,20 +60,6 @@ def write_miniature(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return root
-
-
-def replace_folder(root: Path, aside: Path, is_whole: Callable[[], bool]) -> None:
-    """Puts a new folder in place; a second writer's equal one is as good."""
-    old = aside.with_name(f"{aside.name}.old")
-    try:
-        if root.exists():
-            os.replace(root, old)
-        os.replace(aside, root)
-    except OSError:
-        if not is_whole():
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _read(root: Path) -> dict | None:

@@ -11,15 +11,15 @@ import numpy as np
 from keras_c2kd.data.cremad import EMOTIONS
 from keras_c2kd.data.miniatures.clips import (
     check_count,
-    face,
     shown_class,
     split_of,
-    voice,
     write_all,
     write_clip,
     write_sound,
 )
 from keras_c2kd.data.miniatures.common import write_miniature
+from keras_c2kd.data.miniatures.pictures import face
+from keras_c2kd.data.miniatures.sounds import voice
 
 _VERSION = 1  # raised whenever the same seed gives other files
 _FRAMES, _SIZE, _SECONDS = 2, 72, 2.0

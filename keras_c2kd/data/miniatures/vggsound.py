@@ -12,14 +12,14 @@ import numpy as np
 from keras_c2kd.data.miniatures.clips import (
     check_count,
     shown_class,
-    sound,
     split_of,
-    things,
     write_all,
     write_clip,
     write_sound,
 )
 from keras_c2kd.data.miniatures.common import write_miniature
+from keras_c2kd.data.miniatures.pictures import things
+from keras_c2kd.data.miniatures.sounds import sound
 
 _VERSION = 1  # raised whenever the same seed gives other files
 _FRAMES, _SIZE, _SECONDS = 3, 64, 3.0
