@@ -35,21 +35,11 @@ def decode_rgb(contents: tf.Tensor, at_least: int = 0) -> tf.Tensor:
     >>> decode_rgb(tf.io.encode_jpeg(pixels)).shape
     TensorShape([4, 6, 3])
     """
-    size = image_size(contents)
-    pixels = tf.reduce_prod(tf.cast(size, tf.int64))
-    # Not a GIF or a BMP, which decode_png would take too; its header is another.
-    # Padded, since substr fails on shorter bytes without saying why.
-    start = tf.strings.substr(tf.strings.join([contents, "\0" * 8]), 0, 8)
-    is_png = tf.equal(start, PNG_SIGNATURE)
-    known = tf.io.is_jpeg(contents) | is_png
-    check = tf.debugging.Assert(known & (pixels > 0) & (pixels <= MOST_PIXELS), [size])
-    # A check without a result runs in a graph only when something waits for it.
-    with tf.control_dependencies([check] if check is not None else []):
-        image = tf.cond(
-            tf.io.is_jpeg(contents),
-            lambda: _decode_jpeg(contents, size, at_least),
-            lambda: _decode_png(contents),
-        )
+    image = tf.cond(
+        tf.io.is_jpeg(contents),
+        lambda: _decode_jpeg(contents, at_least),
+        lambda: _decode_png(contents),
+    )
     return tf.ensure_shape(image, (None, None, 3))
 
 
@@ -63,44 +53,73 @@ def image_size(contents: tf.Tensor) -> tf.Tensor:
         int32 `(2,)`, height and width.
     """
 
-    def of_png():
-        # Padded, since substr fails on shorter bytes without saying why.
-        header = tf.strings.join([contents, tf.constant(b"\0" * 24)])
-        numbers = tf.strings.substr(header, 16, 8)
-        width_height = tf.io.decode_raw(numbers, tf.int32, little_endian=False)
-        return tf.reverse(tf.reshape(width_height, (2,)), axis=[0])
-
     return tf.cond(
         tf.io.is_jpeg(contents),
         lambda: tf.io.extract_jpeg_shape(contents)[:2],
-        of_png,
+        lambda: _png_header(contents)[1],
     )
 
 
-def _decode_jpeg(contents, size, at_least):
+def _png_header(contents):
+    """The first 8 bytes, height and width, and the bits of a channel."""
+    # Padded, since substr fails on shorter bytes without saying why.
+    start = tf.strings.join([tf.strings.substr(contents, 0, 25), "\0" * 25])
+    numbers = tf.strings.substr(start, 16, 8)
+    width_height = tf.io.decode_raw(numbers, tf.int32, little_endian=False)
+    bits = tf.io.decode_raw(tf.strings.substr(start, 24, 1), tf.uint8)[0]
+    size = tf.reverse(tf.reshape(width_height, (2,)), axis=[0])
+    return tf.strings.substr(start, 0, 8), size, bits
+
+
+def _check(size, known=True):
+    """To be waited for, so that nothing is allocated for a header that lies."""
+    pixels = tf.reduce_prod(tf.cast(size, tf.int64))
+    check = tf.debugging.Assert(
+        known & (tf.reduce_min(size) > 0) & (pixels <= MOST_PIXELS), [size]
+    )
+    # Eagerly, it has been checked by now.
+    return tf.control_dependencies([] if check is None else [check])
+
+
+def _decode_jpeg(contents, at_least):
     def decode(ratio):
         return tf.io.decode_jpeg(
             contents, channels=3, ratio=ratio, try_recover_truncated=False
         )
 
-    if not at_least:
-        return decode(1)
-    ratios = (1, 2, 4, 8)
-    times = tf.reduce_min(size) // at_least
-    fits = tf.reduce_sum([tf.cast(times >= ratio, tf.int32) for ratio in ratios[1:]])
-    return tf.switch_case(fits, [lambda r=ratio: decode(r) for ratio in ratios])
+    size = tf.io.extract_jpeg_shape(contents)[:2]
+    with _check(size):
+        if not at_least:
+            return decode(1)
+        ratios = (1, 2, 4, 8)
+        times = tf.reduce_min(size) // at_least
+        fits = tf.reduce_sum([tf.cast(times >= ratio, tf.int32) for ratio in (2, 4, 8)])
+        return tf.switch_case(fits, [lambda r=ratio: decode(r) for ratio in ratios])
 
 
 def _decode_png(contents):
-    pixels = tf.cast(tf.io.decode_png(contents, channels=4), tf.int32)
+    signature, size, bits = _png_header(contents)
+    # decode_png would take a GIF or a BMP too, whose headers are others.
+    with _check(size, known=tf.equal(signature, PNG_SIGNATURE)):
+        pixels = tf.io.decode_png(contents, channels=4)
     colour, alpha = pixels[..., :3], pixels[..., 3:]
     # Where there is no alpha, TensorFlow fills in the largest number of the file's
     # bits, which for 1, 2 and 4 of them is not 255.
-    bits = tf.io.decode_raw(tf.strings.substr(contents, 24, 1), tf.uint8)[0]
     filler = tf.bitwise.left_shift(1, tf.minimum(tf.cast(bits, tf.int32), 8)) - 1
-    alpha = tf.where(tf.reduce_all(alpha == filler), 255, alpha)
-    on_white = (colour * alpha + 255 * (255 - alpha) + 127) // 255
-    return tf.cast(on_white, tf.uint8)
+    return tf.cond(
+        tf.reduce_all(alpha == tf.cast(filler, tf.uint8)),
+        lambda: colour,
+        lambda: _on_white(colour, alpha),
+    )
+
+
+def _on_white(colour, alpha):
+    colour, alpha = (tf.cast(values, tf.uint16) for values in (colour, alpha))
+    total = colour * alpha + 255 * (255 - alpha) + 128  # of 16 bits: at most 65,153
+    eight = tf.constant(8, tf.uint16)
+    # total / 255, rounded, without a division.
+    carried = total + tf.bitwise.right_shift(total, eight)
+    return tf.cast(tf.bitwise.right_shift(carried, eight), tf.uint8)
 
 
 def resize_rgb(image: tf.Tensor, size: int) -> tf.Tensor:
