@@ -60,6 +60,8 @@ def encoder(shape, classes, **options):
     from keras_c2kd.models.hub import hub_resnet
 
     depth = int(FLAGS.encoder.removeprefix("resnet"))
+    if FLAGS.image_preset and shape[-1] == 3:  # its weights know ImageNet's scale
+        options["scale"], options["offset"] = IMAGENET
     return hub_resnet(depth, shape, classes, preset=FLAGS.image_preset, **options)
 
 

@@ -175,7 +175,8 @@ def _samples(
         ids=tuple(row["image_id"] for row in rows),
         sources={
             "image": np.array(images, str),
-            "text": np.array([row["tweet_text"] for row in rows], str),
+            # Objects: one very long text must not widen every other.
+            "text": np.array([row["tweet_text"] for row in rows], object),
         },
         labels=np.array([class_names.index(row["label"]) for row in rows], np.int32),
         class_names=class_names,

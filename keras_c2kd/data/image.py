@@ -19,8 +19,8 @@ def decode_rgb(contents: tf.Tensor, at_least: int = 0) -> tf.Tensor:
     Args:
         contents: scalar string, the bytes of the file.
         at_least: a JPEG may be decoded at a half, a quarter or an eighth of its size
-            while both sides stay this long; that saves most of its inverse DCT. 0: its
-            full size.
+            while both sides stay this long, which is a little cheaper. 0: its full
+            size.
 
     Returns:
         uint8 `(height, width, 3)`.

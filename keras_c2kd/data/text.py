@@ -17,11 +17,18 @@ from keras_c2kd.data.modality import Modality
 _SPECIAL = ("[PAD]", "[UNK]")
 _SETTINGS = "tokenizer.json"
 _VOCABULARY = "vocabulary.txt"
+_TYPES = {
+    "length": int,
+    "start": int,
+    "end": int,
+    "lowercase": bool,
+    "strip_accents": bool,
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Tokens(Modality):
-    """Strings as word pieces, lower case, cut or padded to one length.
+    """Strings as word pieces, cut or padded to one length.
 
     Token ids are what a model takes, since a tokenizer cannot be exported with it; a
     run folder keeps what turns a string into them (`save`, `load_tokens`).
@@ -32,6 +39,8 @@ class Tokens(Modality):
         start: id put before every text, and `end` after it, as a pre-trained encoder
             expects; -1: none.
         end: see `start`.
+        lowercase: the word pieces are in lower case, so texts are put into it.
+        strip_accents: they have no accents, so those of texts are taken off.
 
     Example:
 
@@ -44,8 +53,17 @@ class Tokens(Modality):
     vocabulary: tuple[str, ...]
     start: int = -1
     end: int = -1
+    lowercase: bool = True
+    strip_accents: bool = True
     kind: ClassVar[str] = "tokens"
     expected: ClassVar[str] = "a text"
+
+    def __post_init__(self):
+        if self.length <= (self.start >= 0) + (self.end >= 0):
+            raise ValueError(
+                "Expected `length` to leave room for a word piece beside those that "
+                f"begin and end a text. Received: length={self.length}"
+            )
 
     @classmethod
     def from_texts(
@@ -71,7 +89,7 @@ class Tokens(Modality):
             data,
             vocabulary_size,
             reserved_tokens=list(_SPECIAL),
-            bert_tokenizer_params={"lower_case": True},
+            bert_tokenizer_params={"lower_case": True},  # takes accents off too
             learn_params={"lower_thresh": 2},
         )
         return cls(length, tuple(vocabulary))
@@ -90,19 +108,29 @@ class Tokens(Modality):
         Raises:
             ValueError: a preset whose tokenizer has no word pieces.
         """
-        tokenizer = import_keras_hub().models.Tokenizer.from_preset(preset)
-        if not isinstance(tokenizer, import_keras_hub().tokenizers.WordPieceTokenizer):
+        keras_hub = import_keras_hub()
+        tokenizer = keras_hub.models.Tokenizer.from_preset(preset)
+        received = f"Received: preset={preset!r} with {type(tokenizer).__name__}"
+        if not isinstance(tokenizer, keras_hub.tokenizers.WordPieceTokenizer):
             raise ValueError(
                 "Expected a preset with word pieces, as those of BERT and DistilBERT. "
-                f"Received: preset={preset!r} with {type(tokenizer).__name__}"
+                + received
             )
-        if tokenizer.pad_token_id != 0:
+        others = {"split": True, "split_on_cjk": True, "suffix_indicator": "##"}
+        found = {name: getattr(tokenizer, name) for name in ("pad_token_id", *others)}
+        if found != {"pad_token_id": 0, **others}:
             raise ValueError(
-                "Expected a preset that pads with id 0. "
-                f"Received: preset={preset!r} with {tokenizer.pad_token_id}"
+                "Expected a preset that pads with id 0 and splits as BERT does. "
+                f"{received}, {found}"
             )
-        words = tuple(tokenizer.get_vocabulary())
-        return cls(length, words, tokenizer.cls_token_id, tokenizer.sep_token_id)
+        return cls(
+            length,
+            tuple(tokenizer.get_vocabulary()),
+            tokenizer.cls_token_id,
+            tokenizer.sep_token_id,
+            lowercase=tokenizer.lowercase,
+            strip_accents=tokenizer.strip_accents,
+        )
 
     @property
     def vocabulary_size(self) -> int:
@@ -119,7 +147,7 @@ class Tokens(Modality):
     def decode(self, source):
         """int32 `(length,)` from a string."""
         with tf.init_scope():  # its tables outlive the graph that is being traced
-            tokenizer = _tokenizer(self.vocabulary)
+            tokenizer = _tokenizer(self.vocabulary, self.lowercase, self.strip_accents)
         pieces = tokenizer(source)
         around = sum(token >= 0 for token in (self.start, self.end))
         pieces = tf.cast(pieces, tf.int32)[: self.length - around]
@@ -133,6 +161,8 @@ class Tokens(Modality):
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """int32 `(len(texts), length)`, what a trained student takes."""
+        if isinstance(texts, str):
+            raise ValueError(f"Expected a list of texts. Received: {texts[:40]!r}")
         return np.stack([self.decode(tf.constant(text)).numpy() for text in texts])
 
     def where(self, source):
@@ -143,7 +173,7 @@ class Tokens(Modality):
 
     def save(self, folder: Path) -> None:
         """Writes the vocabulary and the settings into a folder, as plain text."""
-        settings = {"length": self.length, "start": self.start, "end": self.end}
+        settings = {name: getattr(self, name) for name in _TYPES}
         text = "\n".join(self.vocabulary) + "\n"
         (Path(folder) / _VOCABULARY).write_bytes(text.encode("utf-8"))
         (Path(folder) / _SETTINGS).write_text(json.dumps(settings), "utf-8")
@@ -174,7 +204,9 @@ def load_tokens(folder: str | Path) -> Tokens:
         vocabulary = tuple(text.removesuffix("\n").split("\n"))
         if vocabulary[0] != _SPECIAL[0]:
             raise ValueError(f"{vocabulary[0]!r} as the first word piece")
-        return Tokens(vocabulary=vocabulary, **{k: int(v) for k, v in settings.items()})
+        if {name: type(value) for name, value in settings.items()} != _TYPES:
+            raise ValueError(f"the settings {settings}")
+        return Tokens(vocabulary=vocabulary, **settings)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(
             f"Expected {_SETTINGS} and {_VOCABULARY} of a run on text in {folder}. "
@@ -183,9 +215,14 @@ def load_tokens(folder: str | Path) -> Tokens:
 
 
 @functools.lru_cache(maxsize=8)
-def _tokenizer(vocabulary: tuple[str, ...]) -> Any:
+def _tokenizer(
+    vocabulary: tuple[str, ...], lowercase: bool, strip_accents: bool
+) -> Any:
     return import_keras_hub().tokenizers.WordPieceTokenizer(
-        vocabulary=list(vocabulary), lowercase=True, dtype="int32"
+        vocabulary=list(vocabulary),
+        lowercase=lowercase,
+        strip_accents=strip_accents,
+        dtype="int32",
     )
 
 

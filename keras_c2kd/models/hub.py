@@ -30,7 +30,7 @@ def hub_resnet(
     is needed to build it only.
 
     Args:
-        depth: 18, 34 or 50; a preset has its own.
+        depth: 18, 34 or 50.
         input_shape: `(height, width, channels)`.
         num_classes: Number of logits.
         scale: Multiplies the input, one number or one per channel.
@@ -45,8 +45,8 @@ def hub_resnet(
         `(B, num_classes)`; taps are `"stage1"` to `"stage4"`, the paper's `"stage3"`.
 
     Raises:
-        ValueError: another depth, a preset that is no ResNet, channels that a preset
-            cannot take.
+        ValueError: another depth, a preset that is no ResNet of this depth, channels
+            that a preset cannot take.
 
     Example:
 
@@ -58,7 +58,14 @@ def hub_resnet(
     Reference:
         K. He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
     """
-    backbone = _pretrained(preset, input_shape) if preset else _new(depth, input_shape)
+    if depth not in _BLOCKS:
+        raise ValueError(
+            f"Expected `depth` to be one of {tuple(_BLOCKS)}. Received: depth={depth!r}"
+        )
+    if preset:
+        backbone = _pretrained(preset, depth, input_shape)
+    else:
+        backbone = _new(depth, input_shape)
     inputs = keras.Input(input_shape)
     scaled = layers.Rescaling(scale, offset)(inputs)
     stages = {
@@ -89,10 +96,6 @@ def hub_resnet(
 
 
 def _new(depth, input_shape):
-    if depth not in _BLOCKS:
-        raise ValueError(
-            f"Expected `depth` to be one of {tuple(_BLOCKS)}. Received: depth={depth!r}"
-        )
     import keras_hub
 
     block, counts = _BLOCKS[depth]
@@ -107,7 +110,7 @@ def _new(depth, input_shape):
     )
 
 
-def _pretrained(preset, input_shape):
+def _pretrained(preset, depth, input_shape):
     """The preset's weights on inputs of this shape."""
     import keras_hub
 
@@ -116,6 +119,12 @@ def _pretrained(preset, input_shape):
         raise ValueError(
             "Expected a preset of a ResNet. "
             f"Received: preset={preset!r}, a {type(trained).__name__}"
+        )
+    built = trained.block_type, tuple(trained.stackwise_num_blocks)
+    if built != _BLOCKS[depth]:
+        raise ValueError(
+            f"Expected a preset of a ResNet-{depth}, blocks {_BLOCKS[depth]}. "
+            f"Received: preset={preset!r} with blocks {built}"
         )
     config = {**trained.get_config(), "image_shape": tuple(input_shape)}
     backbone = keras_hub.models.ResNetBackbone.from_config(config)

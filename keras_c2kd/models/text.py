@@ -33,7 +33,7 @@ def text_encoder(
     Returns:
         A Functional model from int32 `(B, length)` to float32 logits
         `(B, num_classes)`. Layer `"features"`, `(B, width)`, feeds a proxy head. Its
-        layers are keras-hub's: import keras_hub before a saved one is loaded.
+        layers are keras-hub's, which must be installed to load a saved one.
 
     Example:
 
@@ -75,18 +75,40 @@ def text_classifier(
     Returns:
         As `text_encoder`; the token ids are those of the backbone's own tokenizer
         (`keras_c2kd.data.Tokens.from_preset`).
+
+    Raises:
+        ValueError: no text backbone, or texts longer than it takes.
+
+    Example:
+
+    ```python
+    model = text_classifier("bert_tiny_en_uncased", length=32, num_classes=8)
+    ```
     """
     import keras_hub
 
     if isinstance(backbone, str):
         backbone = keras_hub.models.Backbone.from_preset(backbone)
+    if not isinstance(backbone.input, dict) or "token_ids" not in backbone.input:
+        raise ValueError(
+            "Expected a text backbone of keras-hub, as BertBackbone. "
+            f"Received: {type(backbone).__name__}"
+        )
+    longest = getattr(backbone, "max_sequence_length", None) or length
+    if length > longest:
+        raise ValueError(
+            f"Expected `length` to be at most {longest}, the longest text that this "
+            f"{type(backbone).__name__} takes. Received: length={length}"
+        )
     ids = keras.Input((length,), dtype="int32", name="token_ids")
     there = ops.not_equal(ids, 0)
     given = {"token_ids": ids, "padding_mask": ops.cast(there, "int32")}
     if "segment_ids" in backbone.input:
         given["segment_ids"] = ops.zeros_like(ids)
-    outputs = backbone(given)
-    x = outputs["sequence_output"] if isinstance(outputs, dict) else outputs
+    if isinstance(backbone.output, dict):  # BERT's pooled output has no gradient here
+        sequence = backbone.output["sequence_output"]
+        backbone = keras.Model(backbone.input, sequence, name=backbone.name)
+    x = backbone(given)
     return _head(ids, _mean_of(x, there), num_classes, name)
 
 

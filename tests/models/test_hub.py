@@ -19,9 +19,9 @@ from keras_c2kd.models.text import text_encoder  # noqa: E402
 TINY = {
     "input_conv_filters": [64],
     "input_conv_kernel_sizes": [3],
-    "stackwise_num_filters": [64, 8],
-    "stackwise_num_blocks": [1, 1],
-    "stackwise_num_strides": [1, 2],
+    "stackwise_num_filters": [64, 4, 4, 4],
+    "stackwise_num_blocks": [2, 2, 2, 2],
+    "stackwise_num_strides": [1, 2, 2, 2],
     "block_type": "basic_block",
 }
 
@@ -59,7 +59,7 @@ def test_a_preset_brings_its_weights(preset, rng):
     folder, backbone = preset
     model = hub_resnet(18, (16, 16, 3), 5, scale=0.5, offset=-1.0, preset=folder)
     images = rng.normal(size=(2, 16, 16, 3)).astype("float32")
-    features = keras.Model(model.input, model.get_layer("stage2").output)
+    features = keras.Model(model.input, model.get_layer("stage4").output)
     ours, theirs = features.predict(images, verbose=0), backbone(0.5 * images - 1.0)
     theirs = keras.ops.convert_to_numpy(theirs)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
@@ -71,7 +71,7 @@ def test_one_channel_sees_what_a_grey_image_shows(preset, rng):
     outputs = []
     for images in (grey, grey.repeat(3, axis=-1)):
         model = hub_resnet(18, images.shape[1:], 5, preset=folder)
-        features = keras.Model(model.input, model.get_layer("stage2").output)
+        features = keras.Model(model.input, model.get_layer("stage4").output)
         outputs.append(features.predict(images, verbose=0))
     np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-5)
 
@@ -81,6 +81,8 @@ def test_other_channels_other_depths_and_other_presets_are_refused(preset, tmp_p
         hub_resnet(18, (16, 16, 4), 5, preset=preset[0])
     with pytest.raises(ValueError, match="Received: depth=20"):
         hub_resnet(20, (16, 16, 3), 5)
+    with pytest.raises(ValueError, match="a ResNet-50.*basic_block"):
+        hub_resnet(50, (16, 16, 3), 5, preset=preset[0])
     vgg = keras_hub.models.VGGBackbone([1], [4], image_shape=(16, 16, 3))
     vgg.save_to_preset(tmp_path / "vgg")
     with pytest.raises(ValueError, match="a ResNet.*VGG"):
@@ -93,7 +95,7 @@ def test_it_goes_where_the_small_one_goes(preset):
 
     per_pixel = segmenter((16, 16, 3), 4, encoder)
     assert per_pixel.output.shape == (None, 16, 16, 4)
-    clips = over_frames(encoder((16, 16, 3), 4), frames=2, taps=("stage2",))
+    clips = over_frames(encoder((16, 16, 3), 4), frames=2, taps=("stage4",))
     assert clips.output.shape == (None, 4)
 
 
@@ -132,7 +134,7 @@ def test_text_teaches_images_and_padding_has_no_say(preset, tmp_path, rng):
         teacher_modality="text",
         student_modality="image",
         teacher_features="features",
-        student_features="stage2",
+        student_features="stage4",
     )
     model.compile("sgd", metrics=["accuracy"])
     data = {"text": ids, "image": rng.normal(size=(8, 16, 16, 3)).astype("float32")}
