@@ -48,8 +48,8 @@ def main(_) -> None:
         for size in (64, 224):
             cache_against_files(samples, size, Path(folder))
         if FLAGS.fit:
-            fit_against_memory(samples, 64, 64, Path(folder) / "cache_64", steps=8)
-            fit_against_memory(samples, 224, 16, None, steps=4)
+            fit_against_memory(samples, 64, 64, Path(folder) / "cache_64", steps=6)
+            fit_against_memory(samples, 224, 16, None, steps=3)
         memory_over_epochs(samples, Path(folder) / "cache_64")
 
 
@@ -117,7 +117,7 @@ def fit_against_memory(samples, size, batch, cache, steps):
     def fit(data):
         model.fit(data, steps_per_epoch=steps, verbose=0)
 
-    ours, memory = alternate(lambda: fit(through), lambda: fit(held), blocks=5)
+    ours, memory = alternate(lambda: fit(through), lambda: fit(held))
     kind = "from the cache" if cache else "uncached"
     print(f"fit through the pipeline / from memory, {size} px {kind}: ", end="")
     print(
@@ -151,10 +151,10 @@ def drain(batches, epochs=1):
         pass
 
 
-def alternate(one, two, blocks=None):
+def alternate(one, two):
     """Median seconds of both, in turn, after one of each that is not counted."""
     times = ([], [])
-    for block in range(1 + (blocks or FLAGS.blocks)):
+    for block in range(1 + FLAGS.blocks):
         for side, run in enumerate((one, two)):
             start = time.perf_counter()
             run()

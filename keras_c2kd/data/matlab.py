@@ -7,6 +7,7 @@ here every size is compared with the bytes that are there before anything is mad
 from __future__ import annotations
 
 import math
+import os
 import struct
 import zlib
 from collections.abc import Sequence
@@ -42,9 +43,9 @@ def read_mat(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         OSError: a file that cannot be opened.
     """
     with open(path, "rb") as file:
-        content = file.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise ValueError(f"more than {_LARGEST >> 20} MiB")
+        if os.fstat(file.fileno()).st_size > _LARGEST:
+            raise ValueError(f"more than {_LARGEST >> 20} MiB")
+        content = file.read()
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     if order is None or struct.unpack(f"{order}H", content[124:126])[0] >> 8 != 1:
         raise ValueError("no header of a MATLAB 5 file")

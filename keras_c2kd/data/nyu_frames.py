@@ -172,8 +172,5 @@ class NyuLabels(_Frames):
 
     def prepare(self, packed, draws: Draws | None = None):
         """int32 `(B, height, width)`."""
-        # What rounding puts outside of the image becomes 0 in `crop`: void is 0 there.
-        from_one = packed + tf.constant(1, tf.uint8)
-        from_one = crop(from_one, draws and draws.boxes, self.size, "nearest")[..., 0]
-        labels = tf.cast(from_one, tf.int32) - 1
-        return tf.where(labels < 0, VOID, labels)
+        labels = crop(packed, draws and draws.boxes, self.size, "nearest")[..., 0]
+        return tf.cast(labels, tf.int32)
