@@ -12,17 +12,8 @@ from keras_c2kd.data.samples import Samples, check_found
 
 TASKS = ("humanitarian", "informative", "damage")
 _PARTS = {"train": "train", "validation": "dev", "test": "test"}
-COLUMNS = (
-    "event_name",
-    "tweet_id",
-    "image_id",
-    "tweet_text",
-    "image",
-    "label",
-    "label_text",
-    "label_image",
-    "label_text_image",
-)
+COLUMNS = ("image_id", "tweet_text", "image", "label")  # those that are read
+_FOLDERS = (".", "crisismmd_datasplit_all")  # the lists are an archive of their own
 
 
 def read_crisismmd(
@@ -37,7 +28,8 @@ def read_crisismmd(
     counted; so is a tweet without text.
 
     Args:
-        data_dir: the folder with `data_image/` and the `task_*_text_img_*.tsv`.
+        data_dir: the folder with `data_image/`, and the `task_*_text_img_*.tsv` in
+            it or in `crisismmd_datasplit_all/`.
         task: `"humanitarian"`, `"informative"` or `"damage"`.
         keep_incomplete: keep a pair of which only one modality is there.
         min_found: the share of listed pictures that must be on disk, 0 to 1.
@@ -47,8 +39,8 @@ def read_crisismmd(
         and `"text"` (strings).
 
     Raises:
-        ValueError: no such lists, a row of other columns, a label that train has not,
-            a picture outside of the dataset.
+        ValueError: no such lists, a row of other columns than its header's, a label
+            that train has not, a picture outside of the dataset.
 
     Example:
 
@@ -59,15 +51,8 @@ def read_crisismmd(
     """
     if task not in TASKS:
         raise ValueError(f"`task` must be one of {TASKS}. Received: task={task!r}")
-    root = Path(data_dir)
-    lists = {p: root / f"task_{task}_text_img_{n}.tsv" for p, n in _PARTS.items()}
-    missing = [str(path) for path in lists.values() if not path.is_file()]
-    if missing:
-        raise ValueError(
-            f"`data_dir` must hold CrisisMMD's lists: looked for {', '.join(missing)}. "
-            f"Received: data_dir={str(data_dir)!r}"
-        )
-    root = root.resolve()
+    root = Path(data_dir).resolve()
+    lists = _find_lists(root, task, data_dir)
     rows = {part: read_rows(path) for part, path in lists.items()}
     class_names = tuple(sorted({row["label"] for row in rows["train"]}))
     if len(class_names) < 2:
@@ -90,14 +75,31 @@ def read_crisismmd(
     }
 
 
+def _find_lists(root, task, data_dir):
+    names = {part: f"task_{task}_text_img_{name}.tsv" for part, name in _PARTS.items()}
+    for folder in _FOLDERS:
+        lists = {part: root / folder / name for part, name in names.items()}
+        if all(path.is_file() for path in lists.values()):
+            return {part: inside(root, path) for part, path in lists.items()}
+    raise ValueError(
+        f"`data_dir` must hold CrisisMMD's lists: looked for "
+        f"{', '.join(names.values())} in it and in {_FOLDERS[1]}/. "
+        f"Received: data_dir={str(data_dir)!r}"
+    )
+
+
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a list; text is what people type, so quotes mean nothing.
 
     Args:
-        path: tab-separated, UTF-8, with or without a byte order mark.
+        path: tab-separated, UTF-8, with or without a byte order mark; the first line
+            names the columns, which are fewer for the task "damage".
 
     Returns:
-        One dict per row, by column; `"line"` is its number.
+        One dict per row, of `COLUMNS`; `"line"` is its number.
+
+    Raises:
+        ValueError: other bytes, or a row of another number of columns.
     """
     try:
         # Only "\\n" ends a row: a carriage return may stand inside of a tweet.
@@ -109,33 +111,34 @@ def read_rows(path: Path) -> list[dict[str, str]]:
             f"Received: {error.object[error.start :][:8]!r}"
         ) from error
     header = tuple(lines[0].rstrip("\r").split("\t"))
-    if header != COLUMNS:
+    if any(header.count(name) != 1 for name in COLUMNS):
         raise ValueError(
-            f"Expected the columns {', '.join(COLUMNS)} in {path}, line 1; download "
-            f"the list again. Received: {header}"
+            f"Expected the columns {', '.join(COLUMNS)}, each once, in {path}, line 1; "
+            f"download the list again. Received: {str(header)[:200]}"
         )
     return [
-        _row(path, number, line.rstrip("\r"))
+        _row(path, number, header, line.rstrip("\r"))
         for number, line in enumerate(lines[1:], start=2)
         if line.strip("\r")
     ]
 
 
-def _row(path, number, line):
+def _row(path, number, header, line):
     fields = line.split("\t")
-    row = dict(zip(COLUMNS, fields, strict=False))
-    whole = len(fields) == len(COLUMNS) and all(
+    row = dict(zip(header, fields, strict=False))
+    whole = len(fields) == len(header) and all(
         row[name].strip() and row[name].isprintable() for name in ("image_id", "label")
     )
     if not whole:
         raise ValueError(
-            f"Expected {len(COLUMNS)} columns in {path}, line {number}, with an "
+            f"Expected {len(header)} columns in {path}, line {number}, with an "
             f"image_id and a label; download the list again. "
             f"Received: {len(fields)} columns, {line[:80]!r}"
         )
     # A null byte would end a string in TensorFlow's ops early.
     text = " ".join(row["tweet_text"].replace("\0", " ").split())
-    return {**row, "tweet_text": text, "line": number}
+    read = {name: row[name] for name in COLUMNS}
+    return {**read, "tweet_text": text, "line": number}
 
 
 def _check_unique(rows, lists):

@@ -64,9 +64,8 @@ def make_batches(
         seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
         batches = tf.data.Dataset.zip(batches, seeds)
     batches = batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-    # The next two batches are made while the model works on this one; more of them
-    # would take its cores.
-    return batches.prefetch(2)
+    # The next batch is made while the model works on this one.
+    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def preparer(decoded: Decoded, crops: Crops):

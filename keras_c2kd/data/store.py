@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -202,8 +201,7 @@ def _from_files(samples, modalities):
     def elements(batch_size, drop_remainder, shuffle_seed):
         dataset = _positions(len(samples), shuffle_seed).map(
             lambda position: {**load(position), "position": position},
-            # Not AUTOTUNE, which begins with one and learns slowly.
-            num_parallel_calls=os.cpu_count() or 1,
+            num_parallel_calls=tf.data.AUTOTUNE,
         )
         return dataset.batch(batch_size, drop_remainder)
 

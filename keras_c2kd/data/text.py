@@ -78,11 +78,20 @@ class Tokens(Modality):
 
         Returns:
             `Tokens`; the same texts give the same vocabulary.
+
+        Raises:
+            ValueError: no words at all, or keras-hub is missing.
         """
         import_keras_hub()
         from tensorflow_text.tools.wordpiece_vocab import bert_vocab_from_dataset
 
-        data = tf.data.Dataset.from_tensor_slices(list(map(str, texts))).batch(256)
+        texts = [str(text) for text in texts]
+        if not any(text.strip() for text in texts):
+            raise ValueError(
+                "Expected texts with words, to learn a vocabulary from. "
+                f"Received: {len(texts)} texts, all empty"
+            )
+        data = tf.data.Dataset.from_tensor_slices(texts).batch(256)
         # keras-hub's own learner leaves out what occurs less than ten times: all that
         # a small set is about.
         vocabulary = bert_vocab_from_dataset.bert_vocab_from_dataset(
@@ -230,9 +239,10 @@ def import_keras_hub() -> Any:
     """The module, or one sentence about how to get it."""
     try:
         import keras_hub
-    except ImportError as error:
+        import tensorflow_text  # noqa: F401 - what its tokenizers are made of
+    except (ImportError, tf.errors.NotFoundError) as error:  # or of another TensorFlow
         raise ValueError(
-            'Expected keras-hub for text: pip install "keras_c2kd[recipes]". '
-            f"Received: {error}"
+            "Expected keras-hub and tensorflow-text for text: "
+            f'pip install "keras_c2kd[recipes]". Received: {error}'
         ) from error
     return keras_hub

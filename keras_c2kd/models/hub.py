@@ -95,6 +95,33 @@ def hub_resnet(
     return keras.Model(walked.input, logits, name=name)
 
 
+def preset_scaling(preset: str) -> tuple[Any, Any] | None:
+    """The scale and offset that a preset was trained with, for `hub_resnet`.
+
+    Args:
+        preset: Of keras-hub, as `"resnet_18_imagenet"`, or a folder.
+
+    Returns:
+        `(scale, offset)` for images in 0..255, each one number or one per channel;
+        `None` when the preset does not say.
+
+    Example:
+
+    ```python
+    scale, offset = preset_scaling("resnet_50_imagenet")
+    model = hub_resnet(50, (224, 224, 3), 8, scale, offset, "resnet_50_imagenet")
+    ```
+    """
+    import keras_hub
+
+    try:
+        converter = keras_hub.layers.ImageConverter.from_preset(preset)
+    except FileNotFoundError:  # a folder with a backbone and no more
+        return None
+    scale = 1.0 if converter.scale is None else converter.scale
+    return scale, 0.0 if converter.offset is None else converter.offset
+
+
 def _new(depth, input_shape):
     import keras_hub
 

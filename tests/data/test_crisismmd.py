@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from keras_c2kd.data import Rgb, decode, read_crisismmd, write_crisismmd
-from keras_c2kd.data.crisismmd import COLUMNS, read_rows
+from keras_c2kd.data.crisismmd import read_rows
 from tests.conftest import SHARED
 from tests.data.conftest import mutate, packed
 
 EMOJI = SHARED / "data" / "emoji_crisismmd_layout"
 TRAIN = "task_humanitarian_text_img_train.tsv"
 TEST = "task_humanitarian_text_img_test.tsv"
+COLUMNS = "event_name tweet_id image_id tweet_text image label".split()
 HOSTILE = "he said \"no' \r 😢 ,;\\t\x0b #tag https://t.co/x \u202e \u0000 end"
 
 
@@ -65,6 +66,8 @@ def test_the_miniature_has_all_tasks_and_every_picture_is_read(miniature):
         assert [len(splits[p]) for p in ("train", "validation", "test")] == [78, 12, 30]
         assert len(splits["train"].class_names) == classes
     assert not decode(splits["train"], {"image": Rgb(16)}).skipped
+    damage = miniature / "task_damage_text_img_train.tsv"
+    assert damage.read_text("utf-8").split("\n")[0].split("\t") == COLUMNS
     texts = " ".join(splits["train"].sources["text"])
     assert '"' in texts and "😢" in texts and "https://" in texts
 
@@ -114,7 +117,10 @@ def test_a_fault_is_named_with_its_line(tree, case):
 def test_another_header_or_no_text_at_all_is_refused(tree):
     content = (tree / TRAIN).read_bytes()
     (tree / TRAIN).write_bytes(content.replace(b"tweet_text", b"text", 1))
-    with pytest.raises(ValueError, match="columns event_name.*line 1"):
+    with pytest.raises(ValueError, match="columns image_id.*line 1"):
+        read_crisismmd(tree)
+    (tree / TRAIN).write_bytes(content.replace(b"label_text", b"label", 1))
+    with pytest.raises(ValueError, match="label, each once.*line 1"):
         read_crisismmd(tree)
     (tree / TRAIN).write_bytes(content[:900] + b"\xff" + content[900:])
     with pytest.raises(ValueError, match="UTF-8.*line"):
@@ -124,6 +130,26 @@ def test_another_header_or_no_text_at_all_is_refused(tree):
         read_crisismmd(tree)
     with pytest.raises(ValueError, match="Received: task='fires'"):
         read_crisismmd(tree, task="fires")
+
+
+def test_columns_may_stand_in_another_order(tree):
+    before = facts(read_crisismmd(tree)["train"])
+    rows = [line.split("\t") for line in (tree / TRAIN).read_text("utf-8").split("\n")]
+    text = "\n".join("\t".join([*row[::-1], ""] if row[1:] else row) for row in rows)
+    (tree / TRAIN).write_text(text, "utf-8")
+    assert facts(read_crisismmd(tree)["train"]) == before
+
+
+def test_the_lists_may_be_where_their_archive_puts_them(tree, tmp_path):
+    before = facts(read_crisismmd(tree, task="damage")["test"])
+    (tree / "crisismmd_datasplit_all").mkdir()
+    for path in tree.glob("task_*.tsv"):
+        path.rename(tree / "crisismmd_datasplit_all" / path.name)
+    assert facts(read_crisismmd(tree, task="damage")["test"]) == before
+    shutil.move(tree / "crisismmd_datasplit_all", tmp_path / "lists")
+    (tree / "crisismmd_datasplit_all").symlink_to(tmp_path / "lists")
+    with pytest.raises(ValueError, match="symlink leads out"):
+        read_crisismmd(tree)
 
 
 def test_pictures_that_are_gone_are_counted(tree):

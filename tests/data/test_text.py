@@ -1,4 +1,5 @@
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -56,6 +57,15 @@ def test_case_and_accents_stay_where_the_word_pieces_have_them():
     lower = Tokens(3, words, strip_accents=False)
     assert lower(texts).tolist() == [[3, 3, 4]]
     assert Tokens(3, words)(texts).tolist() == [[4, 4, 4]]
+
+
+@pytest.mark.parametrize("package", ["keras_hub", "tensorflow_text"])
+def test_a_missing_package_is_one_sentence(package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        ValueError, match=r"keras_c2kd\[recipes\].*Received: .*" + package
+    ):
+        Tokens.from_texts(TEXTS, length=8)
 
 
 def test_one_string_and_no_room_are_refused():

@@ -1,6 +1,7 @@
 """ResNets and text encoders of keras-hub, and backbones of keras-cv."""
 
 import math
+import shutil
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from keras_c2kd.models import over_frames, resnet18, segmenter
 
 keras_hub = pytest.importorskip("keras_hub", reason="keras-hub is not installed")
 
-from keras_c2kd.models.hub import hub_resnet  # noqa: E402
+from keras_c2kd.models.hub import hub_resnet, preset_scaling  # noqa: E402
 from keras_c2kd.models.text import text_encoder  # noqa: E402
 
 TINY = {
@@ -63,6 +64,30 @@ def test_a_preset_brings_its_weights(preset, rng):
     ours, theirs = features.predict(images, verbose=0), backbone(0.5 * images - 1.0)
     theirs = keras.ops.convert_to_numpy(theirs)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {"scale": [0.02, 0.03, 0.04], "offset": [-2.0, -1.5, -1.0]},
+            ([0.02, 0.03, 0.04], [-2.0, -1.5, -1.0]),
+        ),
+        ({"scale": 0.01, "offset": -1.0}, (0.01, -1.0)),
+        ({}, (1.0, 0.0)),
+    ],
+)
+def test_a_preset_knows_the_scale_of_its_images(given, expected, preset, tmp_path, rng):
+    assert preset_scaling(preset[0]) is None
+    folder = shutil.copytree(preset[0], tmp_path / "preset")
+    converter = keras_hub.layers.ResNetImageConverter(**given)
+    converter.save_to_preset(folder)
+    scale, offset = preset_scaling(str(folder))
+    assert (scale, offset) == expected
+    images = rng.uniform(0, 255, (2, 4, 4, 3)).astype("float32")
+    ours = keras.layers.Rescaling(scale, offset)(images)
+    ours, theirs = map(keras.ops.convert_to_numpy, (ours, converter(images)))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_one_channel_sees_what_a_grey_image_shows(preset, rng):

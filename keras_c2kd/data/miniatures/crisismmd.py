@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_c2kd.data.crisismmd import COLUMNS, TASKS
+from keras_c2kd.data.crisismmd import TASKS
 from keras_c2kd.data.miniatures.common import write_miniature
 
-_VERSION = 1
+_VERSION = 2
 _SIDE = 72
 _PARTS = {"train": 0.65, "dev": 0.1, "test": 0.25}
+_COLUMNS = ("event_name", "tweet_id", "image_id", "tweet_text", "image", "label")
+_MORE_COLUMNS = ("label_text", "label_image", "label_text_image")  # not of "damage"
 _EVENTS = ("california_wildfires", "hurricane_maria", "iraq_iran_earthquake")
 
 # What a tweet of each class says, and what its picture shows: shape, hue of the shape.
@@ -114,13 +116,16 @@ def _write(root, num_samples, seed, progress):
     for task in TASKS:
         for part, end, size in zip(_PARTS, ends, np.diff([0, *ends]), strict=True):
             lines = [_line(*row, task) for row in rows[end - size : end]]
-            text = "\n".join(["\t".join(COLUMNS), *lines, ""])
+            more = _MORE_COLUMNS if task != "damage" else ()
+            text = "\n".join(["\t".join(_COLUMNS + more), *lines, ""])
             file = root / f"task_{task}_text_img_{part}.tsv"
             file.write_bytes(text.encode("utf-8"))
 
 
 def _line(event, tweet, text, image, label, task):
-    row = (event, tweet, f"{tweet}_0", text, image, *[label[task]] * 3, "Positive")
+    row = [event, tweet, f"{tweet}_0", text, image, label[task]]
+    if task != "damage":  # whose label is of the picture alone
+        row += [label[task], label[task], "Positive"]
     return "\t".join(row)
 
 
