@@ -64,7 +64,7 @@ def _load_one(modality, source, there):
         decoded = modality.decode(source)
         packed = tf.ensure_shape(modality.pack(decoded), spec.shape)
         spatial = modality.spatial
-        size = modality.size_of(source, decoded) if spatial else tf.zeros(2, tf.int32)
+        size = modality.size_of(decoded) if spatial else tf.zeros(2, tf.int32)
         return packed, size
 
     if there is True:
@@ -140,7 +140,7 @@ def _diagnose(samples, modalities, position, error) -> BrokenSample:
         except (tf.errors.OpError, ValueError, OSError) as cause:
             return BrokenSample(path, _sentence(modality, source, cause))
         if modality.spatial:
-            size = np.asarray(modality.size_of(source, decoded)).tolist()
+            size = np.asarray(modality.size_of(decoded)).tolist()
             sizes[name] = (tuple(size), path)
     if len({size for size, _ in sizes.values()}) > 1:
         received = ", ".join(

@@ -33,7 +33,8 @@ def decode_depth_png(contents: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: when it is no 16-bit greyscale PNG.
     """
     # Padded, since substr fails on shorter bytes without saying why.
-    padded = tf.strings.join([contents, tf.constant(b"\0" * _HEADER_SIZE)])
+    start = tf.strings.substr(contents, 0, _HEADER_SIZE)
+    padded = tf.strings.join([start, tf.constant(b"\0" * _HEADER_SIZE)])
     header = tf.strings.substr(padded, 24, 2)
     check = tf.debugging.assert_equal([header], [_SIXTEEN_BIT_GREY])
     # A check without a result runs in a graph only when something waits for it.
@@ -52,8 +53,8 @@ def to_millimetres(rotated: tf.Tensor) -> tf.Tensor:
     """
     shift = tf.bitwise.right_shift(rotated, tf.constant(3, tf.uint16))
     wrapped = tf.bitwise.left_shift(rotated, tf.constant(13, tf.uint16))
-    millimetres = tf.cast(tf.bitwise.bitwise_or(shift, wrapped), tf.int32)
-    return tf.cast(tf.minimum(millimetres, MAX_MILLIMETRES), tf.uint16)
+    millimetres = tf.bitwise.bitwise_or(shift, wrapped)
+    return tf.minimum(millimetres, tf.constant(MAX_MILLIMETRES, tf.uint16))
 
 
 def decode_sun_depth(contents: tf.Tensor) -> tf.Tensor:

@@ -89,6 +89,10 @@ def crop(
     # Outside, crop_and_resize fills in zeros; rounding may put an edge just there.
     boxes = tf.clip_by_value(boxes, 0.0, 1.0)
     cropped = tf.image.crop_and_resize(
-        images, boxes, tf.range(tf.shape(images)[0]), size, method
+        tf.cast(images, tf.float32),  # once, not for each of four neighbours
+        boxes,
+        tf.range(tf.shape(images)[0]),
+        size,
+        method,
     )
     return tf.ensure_shape(cropped, (batch, *size, channels))

@@ -64,14 +64,14 @@ class Modality(abc.ABC):
         """Shape of one prepared sample, what a model is built for."""
 
     @abc.abstractmethod
-    def decode(self, source: Any) -> tf.Tensor:
+    def decode(self, source: Any) -> Any:
         """One sample as its file holds it; `source` is one entry of `sources`."""
 
-    def size_of(self, source: Any, decoded: tf.Tensor) -> tf.Tensor:
+    def size_of(self, decoded: Any) -> tf.Tensor:
         """int32 `(2,)`, height and width in the file of a spatial modality."""
         return tf.shape(decoded)[:2]
 
-    def pack(self, decoded: tf.Tensor) -> tf.Tensor:
+    def pack(self, decoded: Any) -> tf.Tensor:
         """One sample in the shape and dtype of `spec`."""
         return decoded
 

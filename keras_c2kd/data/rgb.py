@@ -47,15 +47,19 @@ class Rgb(Modality):
         return (self.size, self.size, 3)
 
     def decode(self, source):
-        """uint8 `(height, width, 3)` from a path; of a large JPEG a fraction of it."""
-        side = self.stored_size or self.size
-        return decode_rgb(tf.io.read_file(source), at_least=side)
+        """uint8 `(height, width, 3)` from a path, and what it says its size is.
 
-    def size_of(self, source, decoded):
-        return image_size(tf.io.read_file(source))
+        Of a large JPEG the pixels are those of a fraction of that size.
+        """
+        contents = tf.io.read_file(source)
+        side = self.stored_size or self.size
+        return decode_rgb(contents, at_least=side), image_size(contents)
+
+    def size_of(self, decoded):
+        return decoded[1]
 
     def pack(self, decoded):
-        return resize_rgb(decoded, self.stored_size or self.size)
+        return resize_rgb(decoded[0], self.stored_size or self.size)
 
     def prepare(self, packed, draws: Draws | None = None):
         """float32 `(B, size, size, 3)`, 0..255."""

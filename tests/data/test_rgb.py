@@ -35,6 +35,6 @@ def test_augmentation_keeps_units_holes_and_shapes(rng):
 def test_larger_images_are_kept_where_crops_need_them():
     modality = Rgb(16, stored_size=20)
     assert modality.spec.shape == (20, 20, 3) and modality.input_shape == (16, 16, 3)
-    packed = modality.pack(tf.zeros((30, 40, 3), tf.uint8))
+    packed = modality.pack((tf.zeros((30, 40, 3), tf.uint8), (30, 40)))
     assert packed.shape == (20, 20, 3)
     assert modality.prepare(packed[None]).shape == (1, 16, 16, 3)
