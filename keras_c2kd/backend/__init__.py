@@ -1,19 +1,22 @@
 """The one room that differs between backends: gradient mechanics, no algorithm.
 
-`TrainStep` is chosen once, when the package is imported, as Keras chooses its own.
+Everything is chosen once, when the package is imported, as Keras chooses its own.
 """
 
 import keras
 
 if keras.config.backend() == "tensorflow":
+    from keras_c2kd.backend.tensorflow_compiled import COMPILES, compiled, sort
     from keras_c2kd.backend.tensorflow_train_step import (
         TensorFlowTrainStep as TrainStep,
     )
     from keras_c2kd.backend.tensorflow_train_step import share_of_mean
 elif keras.config.backend() == "jax":
+    from keras_c2kd.backend.jax_compiled import COMPILES, compiled, sort
     from keras_c2kd.backend.jax_train_step import JAXTrainStep as TrainStep
     from keras_c2kd.backend.jax_train_step import share_of_mean
 elif keras.config.backend() == "torch":
+    from keras_c2kd.backend.torch_compiled import COMPILES, compiled, sort
     from keras_c2kd.backend.torch_train_step import TorchTrainStep as TrainStep
     from keras_c2kd.backend.torch_train_step import share_of_mean
 else:
@@ -23,4 +26,4 @@ else:
         f"Received: keras.config.backend()={keras.config.backend()!r}"
     )
 
-__all__ = ["TrainStep", "share_of_mean"]
+__all__ = ["COMPILES", "TrainStep", "compiled", "share_of_mean", "sort"]
