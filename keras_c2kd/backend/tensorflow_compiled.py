@@ -2,7 +2,6 @@
 
 import functools
 
-import keras
 import tensorflow as tf
 
 COMPILES = True
@@ -13,8 +12,7 @@ def compiled(function):
     program = tf.function(function, jit_compile=True, autograph=False)
 
     def call(*arrays):
-        symbolic = any(isinstance(array, keras.KerasTensor) for array in arrays)
-        if symbolic or not _has_xla():
+        if not _has_xla():
             return function(*arrays)
         # Traced once for all batch sizes; XLA compiles for each.
         specs = [

@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_c2kd.backend import compiled
@@ -70,7 +71,25 @@ def defined_kendall_rank_correlation(x, y, variant="b"):
             f"Expected at most {MOST_CLASSES} classes. "
             f"Received: x.shape={tuple(x.shape)}"
         )
+    if isinstance(x, keras.KerasTensor) or isinstance(y, keras.KerasTensor):
+        return Correlation(variant).symbolic_call(x, y)
     return _CORRELATIONS[variant](x, y)
+
+
+@keras.saving.register_keras_serializable(package="keras_c2kd")
+class Correlation(keras.Operation):
+    """The same as a node of a Functional model, which then need not know its parts."""
+
+    def __init__(self, variant):
+        super().__init__()
+        self.variant = variant
+
+    def call(self, x, y):
+        return defined_kendall_rank_correlation(x, y, self.variant)
+
+    def compute_output_spec(self, x, y):
+        shape = x.shape[:-1]
+        return keras.KerasTensor(shape, "float32"), keras.KerasTensor(shape, "bool")
 
 
 def _correlation(x, y, variant):
