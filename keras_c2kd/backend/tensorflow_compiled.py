@@ -5,6 +5,7 @@ import functools
 import tensorflow as tf
 
 COMPILES = True
+_OFFSET = 1 << 31
 
 
 def compiled(function):
@@ -26,14 +27,22 @@ def compiled(function):
     return call
 
 
-def sort(integers):
-    """int32 in ascending order along the last axis."""
+def sort(first, second):
+    """Pairs of int32 in ascending order along the last axis, by the first of them.
+
+    As one int64 each, which sorts many times faster than XLA's sort of two arrays.
+    """
+    first, second = tf.cast(first, tf.int64), tf.cast(second, tf.int64)
+    pairs = tf.bitwise.left_shift(first, 32) + (second + _OFFSET)
     if tf.inside_function() and _has_xla():
         from tensorflow.compiler.tf2xla.python import xla
 
-        # In XLA, tf.sort carries indices along, which takes five times as long.
-        return xla.sort(integers)
-    return tf.sort(integers)
+        pairs = xla.sort(pairs)  # in XLA, tf.sort carries indices along
+    else:
+        pairs = tf.sort(pairs)
+    first = tf.bitwise.right_shift(pairs, 32)
+    second = tf.bitwise.bitwise_and(pairs, 2 * _OFFSET - 1) - _OFFSET
+    return tf.cast(first, tf.int32), tf.cast(second, tf.int32)
 
 
 @functools.cache

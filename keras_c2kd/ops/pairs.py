@@ -12,13 +12,13 @@ from keras_c2kd.backend import COMPILES, sort
 _SORTED = 1500 if COMPILES else 64
 _UNROLLED = 64  # classes
 _COMPARED = 16  # classes at a time; 8 are not fused by XLA, and take 15 times as long
-_BLOCK = 32  # classes
+_BLOCK = 32  # classes compared with each other; with 64, XLA takes 40 times as long
+_RUN = 16  # classes
 # From this many positions a sample on (pixels), rows are counted a few thousand at a
 # time: what is compared stays in the cache, and memory does not grow with the image.
 _DENSE = 256
 _ROWS = 4096
-_LOW, _HALF = 0xFFFF, 16
-MOST_CLASSES = 1 << _HALF
+MOST_CLASSES = 1 << 16  # whose pairs int32 can count
 
 
 def count_pairs(x: Any, y: Any) -> tuple[Any, Any, Any]:
@@ -104,23 +104,17 @@ def _ones(mask):
 
 def _count_by_sorting(x, y):
     """Knight's method on `(R, C)`: in the order of x, then y, what y has inverted."""
-    x, y = _as_integers(x), _as_integers(y)
-    by_y = argsort(y)
-    y = ops.take_along_axis(y, by_y, axis=-1)
-    x = ops.take_along_axis(x, by_y, axis=-1)
-    by_x = argsort(x)  # stable: by x, then by y
-    x = ops.take_along_axis(x, by_x, axis=-1)
-    y_starts, x_starts = _run_starts(y), _run_starts(x)
-    y_ranks = ops.take_along_axis(y_starts, by_x, axis=-1)  # equal where tied
-    both_starts = ops.maximum(x_starts, _run_starts(y_ranks))
-    places = ops.arange(x.shape[-1], dtype="int32")
+    x, y = sort(_as_integers(x), _as_integers(y))
+    places = ops.broadcast_to(ops.arange(x.shape[-1], dtype="int32"), ops.shape(x))
+    sorted_y, by_y = sort(y, places)
+    new_x, new_y = _differs(x), _differs(y)
     tied_x, tied_y, tied_both = (
-        ops.sum(places - starts, axis=-1)
-        for starts in (x_starts, y_starts, both_starts)
+        ops.sum(places - _latest(new), axis=-1)
+        for new in (new_x, _differs(sorted_y), ops.logical_or(new_x, new_y))
     )
     pairs = x.shape[-1] * (x.shape[-1] - 1) // 2
     ordered = pairs - tied_x - tied_y + tied_both
-    return ordered - 2 * _inversions(y_ranks), pairs - tied_x, pairs - tied_y
+    return ordered - 2 * _inversions(by_y), pairs - tied_x, pairs - tied_y
 
 
 def _as_integers(x):
@@ -129,101 +123,90 @@ def _as_integers(x):
     return ops.where(bits < 0, ops.bitwise_xor(bits, 0x7FFFFFFF), bits)
 
 
-def argsort(integers: Any) -> Any:
-    """Stable `argsort` of int32 `(R, C)`, with sorts that carry nothing along.
-
-    One half of the bits after the other, each half above the number of its place:
-    XLA sorts plain integers several times faster than pairs.
-
-    Args:
-        integers: int32, at most 65,536 in a row.
-
-    Returns:
-        int32 `(R, C)`.
-    """
-    places = ops.arange(integers.shape[-1], dtype="int32")
-    low = ops.bitwise_and(integers, _LOW) - (1 << (_HALF - 1))
-    high = ops.right_shift(integers, _HALF)
-    by_low = _place_in(sort(_packed(low, places)))
-    high = ops.take_along_axis(high, by_low, axis=-1)
-    by_high = _place_in(sort(_packed(high, places)))
-    return ops.take_along_axis(by_low, by_high, axis=-1)
+def _differs(values):
+    """Where `(R, C)` begins or is not as one place before."""
+    new = ops.not_equal(values[:, 1:], values[:, :-1])
+    return ops.pad(new, [[0, 0], [1, 0]], constant_values=True)
 
 
-def _packed(half, places):
-    return ops.bitwise_or(ops.left_shift(half, _HALF), places)
-
-
-def _place_in(packed):
-    return ops.bitwise_and(packed, _LOW)
-
-
-def _run_starts(ascending):
-    """For each place, where the run of equal values that it is in begins."""
-    places = ops.broadcast_to(
-        ops.arange(ascending.shape[-1], dtype="int32"), ops.shape(ascending)
-    )
-    new = ops.not_equal(ascending[:, 1:], ascending[:, :-1])
-    starts = ops.where(new, places[:, 1:], 0)
-    return _running_maximum(ops.pad(starts, [[0, 0], [1, 0]]))
+def _latest(mask):
+    """For each place, the last one up to it where `mask`, which starts with one."""
+    places = ops.arange(mask.shape[-1], dtype="int32")
+    # Rows last, here and below: they are what is computed side by side.
+    return ops.transpose(_running_maximum(ops.transpose(ops.where(mask, places, 0))))
 
 
 def _running_maximum(values):
-    """Along the last axis, within blocks of it, then from block to block."""
-    length = values.shape[-1]
-    if length > _BLOCK:
-        blocks = math.ceil(length / _BLOCK)
-        more = [[0, 0], [0, blocks * _BLOCK - length]]
-        values = ops.reshape(ops.pad(values, more), (-1, blocks, _BLOCK))
-    reach = 1
-    while reach < min(length, _BLOCK):
-        before = ops.pad(values[..., :-reach], _leading(values, reach))
-        values = ops.maximum(values, before)
-        reach *= 2
-    if length <= _BLOCK:
-        return values
-    ends = _running_maximum(values[..., -1])[:, :-1]
-    values = ops.maximum(values, ops.pad(ends, [[0, 0], [1, 0]])[..., None])
-    return ops.reshape(values, (-1, blocks * _BLOCK))[:, :length]
+    """Along the first axis of `(C, R)`, within blocks of it, then over the blocks."""
+    length = values.shape[0]
+    values, blocks = _cut(values, _RUN, 0)
+    highest = [values[:, 0]]
+    for i in range(1, _RUN):
+        highest.append(ops.maximum(highest[-1], values[:, i]))
+    if blocks > 1:
+        before = ops.pad(_running_maximum(highest[-1])[:-1], [[1, 0], [0, 0]])
+        highest = [ops.maximum(block, before) for block in highest]
+    return ops.reshape(ops.stack(highest, axis=1), (blocks * _RUN, -1))[:length]
 
 
-def _leading(values, count):
-    return [[0, 0]] * (len(values.shape) - 1) + [[count, 0]]
+def _cut(values, size, padding):
+    """`(C, R)` as `(blocks, size, R)`, and how many blocks that are."""
+    blocks = math.ceil(values.shape[0] / size)
+    more = [[0, blocks * size - values.shape[0]], [0, 0]]
+    values = ops.pad(values, more, constant_values=padding)
+    return ops.reshape(values, (blocks, size, -1)), blocks
 
 
-def _inversions(ranks):
-    """Pairs `i < j` with `ranks[i] > ranks[j]`, of `(R, C)` with ranks in 0..C-1.
+def _inversions(permutation):
+    """Pairs `i < j` with `permutation[i] > permutation[j]`, of `(R, C)`.
 
-    Places and values are cut into blocks. Pairs in one block of places are compared,
-    as are pairs in one block of values; those in different blocks of both are known
-    from how many there are.
+    Places and values are cut into blocks. Pairs in one block of either are compared;
+    those in different blocks of both are known from how many there are.
     """
-    classes = ranks.shape[-1]
-    blocks = math.ceil(classes / _BLOCK)
-    places = ops.arange(blocks * _BLOCK, dtype="int32")
-    more = ops.broadcast_to(
-        places[classes:], (ops.shape(ranks)[0], blocks * _BLOCK - classes)
+    classes = permutation.shape[-1]
+    size = 1 << round(math.log2(classes) / 2)  # so that there are about C counts
+    blocks = math.ceil(classes / size)
+    places = ops.broadcast_to(
+        ops.arange(classes, dtype="int32"), ops.shape(permutation)
     )
-    ranks = ops.concatenate([ranks, more], axis=-1)  # in order: nothing inverted
-    by_rank = _place_in(sort(_packed(ranks - (1 << (_HALF - 1)), places)))
-    # Rows last: they are what is computed side by side.
-    ranks, block_of = (
-        ops.reshape(ops.transpose(z), (blocks, _BLOCK, -1))
-        for z in (ranks, by_rank // _BLOCK)
+    both = places // size * blocks + permutation // size
+    counts = ops.reshape(
+        _sums(ops.ones_like(places), both, blocks**2), (-1, blocks, blocks)
     )
-    names = ops.arange(blocks, dtype="int32")[:, None, None]
-    earlier = places[:_BLOCK, None, None] < places[None, :_BLOCK, None]
+    before = ops.cumsum(counts, axis=1) - counts  # in blocks of lower places
+    lower = ops.cumsum(before, axis=2)
+    apart = ops.sum(counts * (lower[..., -1:] - lower), axis=(1, 2))
+    place_of = _sums(places, permutation, classes)
+    by_place = _inverted_in_blocks(permutation, size)
+    by_value = _inverted_in_blocks(place_of // size, size)
+    return apart + by_place + by_value
 
-    def inverted(values):
-        return ops.sum(_ones(values[:, None] > values[None]) * _ones(earlier), (0, 1))
 
-    def add_block(i, state):
-        count, above = state  # above: of lower rank, in blocks of places after this
-        rank, where = ops.take(ranks, i, axis=0), ops.take(block_of, i, axis=0)
-        here = ops.sum(_ones(where == names), axis=1)
-        new = inverted(rank) + inverted(where) + ops.sum(here * above, axis=0)
-        return count + new, above + ops.sum(_ones(where > names), axis=1)
+def _sums(values, names, count):
+    """What there is of `values` under each of `count` names, along the last axis."""
+    rows = ops.shape(values)[0]
+    names = names + count * ops.arange(rows, dtype="int32")[:, None]
+    values, names = ops.reshape(values, (-1,)), ops.reshape(names, (-1,))
+    sums = ops.segment_sum(values, names, num_segments=rows * count)
+    return ops.reshape(sums, (rows, count))
 
-    none = ops.zeros_like(ranks[0, 0])
-    start = none, ops.broadcast_to(none, (blocks, *ops.shape(none)))
-    return ops.fori_loop(0, blocks, add_block, start)[0]
+
+def _inverted_in_blocks(values, size):
+    """Pairs `i < j` of a block of places with `values[i] > values[j]`, by row."""
+    part = min(size, _BLOCK)
+    values, blocks = _cut(ops.transpose(values), size, values.shape[-1])
+    values = ops.reshape(values, (blocks, size // part, part, -1))
+    places = ops.arange(part, dtype="int32")[:, None]
+    earlier = (places < ops.transpose(places))[..., None]
+
+    def add_block(i, count):
+        parts = ops.take(values, i, axis=0)
+        for j in range(size // part):
+            for k in range(j, size // part):
+                inverted = parts[j, :, None] > parts[k, None]
+                if j == k:
+                    inverted = ops.logical_and(inverted, earlier)
+                count = count + ops.sum(_ones(inverted), axis=(0, 1))
+        return count
+
+    return ops.fori_loop(0, blocks, add_block, ops.zeros_like(values[0, 0, 0]))

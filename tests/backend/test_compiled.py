@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from keras import ops
 
 from keras_c2kd.backend import COMPILES, compiled, sort
@@ -50,7 +53,19 @@ def test_functions_that_are_run_eagerly(rng, classes):
     np.testing.assert_array_equal(krc, [-1.0, -1.0, -1.0])
 
 
-def test_sort(rng):
-    integers = rng.integers(-(2**31), 2**31 - 1, (3, 50)).astype("int32")
-    ours = compiled(sort)(ops.convert_to_tensor(integers))
-    np.testing.assert_array_equal(ops.convert_to_numpy(ours), np.sort(integers))
+@given(
+    hnp.arrays(
+        "int32",
+        (2, 3, 20),
+        elements=st.sampled_from([-(2**31), -1, 0, 1, 2, 2**31 - 1])
+        | st.integers(-(2**31), 2**31 - 1),
+    )
+)
+@settings(max_examples=25, deadline=None)
+def test_sort_orders_pairs_of_any_integers(integers):
+    ours = compiled(lambda z: ops.stack(sort(z[0], z[1])))(
+        ops.convert_to_tensor(integers)
+    )
+    order = np.lexsort((integers[1], integers[0]))
+    expected = np.take_along_axis(integers, order[None], axis=-1)
+    np.testing.assert_array_equal(ops.convert_to_numpy(ours), expected)
