@@ -13,17 +13,13 @@ same size, since torch's profile does not say whose the operations are.
 """
 
 import os
-import tempfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-DUMP = tempfile.TemporaryDirectory()
-if os.environ.get("KERAS_BACKEND") == "jax":
-    flag = f" --xla_dump_to={DUMP.name} --xla_dump_hlo_as_text"
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + flag
 
 import collections
 import re
 import statistics
+import tempfile
 import time
 from pathlib import Path
 
@@ -48,7 +44,13 @@ KINDS = {
 }
 
 
+DUMP = tempfile.TemporaryDirectory()
+
+
 def main(_) -> None:
+    if keras.config.backend() == "jax":  # which has not started XLA yet
+        options = f" --xla_dump_to={DUMP.name} --xla_dump_hlo_as_text"
+        os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + options
     images = {"depth": step_time.batch_of(1), "rgb": step_time.batch_of(3)}
     labels = np.arange(FLAGS.batch_size, dtype="int32") % FLAGS.classes
     run = step_time.keras_side(step_time.c2kd(), images, labels)
