@@ -7,10 +7,12 @@ from keras import ops
 
 from keras_c2kd.distillers import checks
 from keras_c2kd.distillers.cross_modal import CrossModalDistiller
+from keras_c2kd.distillers.loss_terms import at_step, check_weight
 from keras_c2kd.layers.ofsd import OFSD
 from keras_c2kd.layers.proxy_head import ProxyHead
 from keras_c2kd.losses.c2kd_terms import as_class_indices
-from keras_c2kd.ops.reduction import align
+
+_WEIGHTS = ("teacher_proxy_weight", "student_proxy_weight", "cross_modal_weight")
 
 
 @keras.saving.register_keras_serializable(package="keras_c2kd")
@@ -43,10 +45,16 @@ class C2KD(CrossModalDistiller):
         teacher_proxy: A layer from features to logits; default `ProxyHead(C)`.
         student_proxy: The same for the student.
         ofsd: The selection and its settings; default `OFSD()`.
-        teacher_proxy_weight: `l1` of the paper, at least 0.
-        student_proxy_weight: `l2` of the paper, at least 0.
-        cross_modal_weight: `l3` of the paper, at least 0.
-        **kwargs: `name`, `dtype`, `trainable` of `keras.Model`.
+        teacher_proxy_weight: `l1` of the paper, at least 0; this and the next two may
+            be Keras `LearningRateSchedule`s over training steps, for a warm-up.
+        student_proxy_weight: `l2` of the paper.
+        cross_modal_weight: `l3` of the paper.
+        bidirectional: False keeps one way alone, from the teacher to its proxy, to the
+            student's proxy, to the student; the other three `D` weigh 0.
+        proxies: False lets the two models teach each other without proxies: `p` is `f`,
+            and the unimodal terms are 0.
+        **kwargs: `distillation_losses` and `distillation_loss_weights` are added to
+            the loss; `name`, `dtype`, `trainable` of `keras.Model`.
 
     Call arguments:
         inputs: `{teacher_modality: ..., student_modality: ...}`, or the pair
@@ -115,6 +123,8 @@ class C2KD(CrossModalDistiller):
         teacher_proxy_weight: float = 1.0,
         student_proxy_weight: float = 1.0,
         cross_modal_weight: float = 1.0,
+        bidirectional: bool = True,
+        proxies: bool = True,
         **kwargs: Any,
     ):
         super().__init__(
@@ -135,25 +145,37 @@ class C2KD(CrossModalDistiller):
         self.teacher_proxy_weight = teacher_proxy_weight
         self.student_proxy_weight = student_proxy_weight
         self.cross_modal_weight = cross_modal_weight
-        for name in (
-            "teacher_proxy_weight",
-            "student_proxy_weight",
-            "cross_modal_weight",
-        ):
-            if not getattr(self, name) >= 0.0:
-                raise ValueError(
-                    f"Expected `{name}` of at least 0. "
-                    f"Received: {name}={getattr(self, name)!r}"
-                )
+        self.bidirectional = bidirectional
+        self.proxies = proxies
+        if self.ofsd.loss is not None:
+            raise ValueError(
+                "Expected an `ofsd` without a loss of its own: in C2KD it selects for "
+                "the two cross-modal terms. OFSD(loss=...) is one of the "
+                f"`distillation_losses`. Received: loss={self.ofsd.loss!r}"
+            )
+        if not proxies and not (teacher_proxy is None and student_proxy is None):
+            raise ValueError(
+                "Expected no proxies to be given with proxies=False. "
+                f"Received: {teacher_proxy=}, {student_proxy=}"
+            )
+        for name in _WEIGHTS:
+            check_weight(name, getattr(self, name))
+        self.count_steps_for(
+            self.ofsd.threshold, *(getattr(self, name) for name in _WEIGHTS)
+        )
         self.build_if_known()
 
     def build_heads(self, teacher_features, student_features, student_logits):
+        if not self.proxies:
+            return
         self.teacher_proxy = self._proxy("teacher", teacher_features, student_logits)
         self.student_proxy = self._proxy("student", student_features, student_logits)
 
     def heads(
         self, teacher_features, student_features, student_logits, training, complete
     ):
+        if not self.proxies:
+            return {}
         # Statistics of the proxies' BatchNorm are those of the samples that count.
         options = {} if complete is None else {"present": complete}
         teacher, student = (
@@ -170,31 +192,41 @@ class C2KD(CrossModalDistiller):
 
     def distill(self, labels, outputs, sample_weight, complete):
         labels = as_class_indices(labels, outputs["student_logits"])
-        ignored = getattr(self.loss, "ignore_class", None)
-        mask = None if ignored is None else ops.not_equal(labels, ignored)
-        if complete is not None:
-            everywhere = ops.ones_like(labels, "bool") if mask is None else mask
-            mask = ops.logical_and(everywhere, align(complete, labels))
-        terms = self.ofsd(labels, **outputs, sample_weight=sample_weight, mask=mask)
-        observed = {name: (terms.pop(name), mask) for name in self.observed_names}
-        l1, l2, l3 = (
-            self.teacher_proxy_weight,
-            self.student_proxy_weight,
-            self.cross_modal_weight,
+        mask = self.positions_that_count(labels, outputs["student_logits"], complete)
+        step = self.training_step
+        terms = self.ofsd(
+            labels,
+            **self._logits(outputs),
+            sample_weight=sample_weight,
+            mask=mask,
+            step=step,
         )
-        weights = dict(zip(self.term_names, (l1, l1, l2, l2, l3, l3), strict=True))
+        observed = {name: (terms.pop(name), mask) for name in ("krc", "selected")}
+        l1, l2, l3 = (at_step(getattr(self, name), step) for name in _WEIGHTS)
+        back = 1.0 if self.bidirectional else 0.0
+        weights = (l1, l1 * back, l2 * back, l2, l3, l3 * back)
+        weights = dict(zip(C2KD.term_names, weights, strict=True))
         return {name: (weights[name], term) for name, term in terms.items()}, observed
 
+    def _logits(self, outputs):
+        names = ("teacher_logits", "student_logits")
+        proxies = ("teacher_proxy_logits", "student_proxy_logits")
+        logits = {name: outputs[name] for name in names}
+        sources = proxies if self.proxies else names
+        return logits | {
+            proxy: outputs[name] for proxy, name in zip(proxies, sources, strict=True)
+        }
+
     def get_config(self):
-        layers = ("teacher_proxy", "student_proxy", "ofsd")
-        weights = ("teacher_proxy_weight", "student_proxy_weight", "cross_modal_weight")
+        layers = ("teacher_proxy", "student_proxy", "ofsd", *_WEIGHTS)
         return {
             **super().get_config(),
             **{
                 name: keras.saving.serialize_keras_object(getattr(self, name))
                 for name in layers
             },
-            **{name: getattr(self, name) for name in weights},
+            "bidirectional": self.bidirectional,
+            "proxies": self.proxies,
         }
 
     def _proxy(self, role, features, logits):

@@ -10,20 +10,27 @@ from keras_c2kd.backend import TrainStep, share_of_mean
 from keras_c2kd.distillers import checks
 from keras_c2kd.distillers.compat import copies, policy_of, results, without_backend
 from keras_c2kd.distillers.incomplete import fill, presence_of, weights_of
-from keras_c2kd.distillers.progress import QuietProgbar
+from keras_c2kd.distillers.loops import Loops
+from keras_c2kd.distillers.loss_terms import LossTerms, Schedule
 from keras_c2kd.distillers.taps import FeatureTap, is_functional
+from keras_c2kd.losses.c2kd_terms import as_class_indices
+from keras_c2kd.ops.reduction import align
 
 
 @keras.saving.register_keras_serializable(package="keras_c2kd")
-class CrossModalDistiller(TrainStep, keras.Model):
+class CrossModalDistiller(Loops, TrainStep, keras.Model):
     """Trains a student of one modality together with a teacher of another.
 
     This is everything about the pair that is not the method: which input goes to which
     model, features by layer name, the two task losses, metrics of both models, and
-    inference with the student alone. A method subclasses it and says what it adds:
-    more outputs of the forward pass (`heads`) and named losses on them (`distill`).
+    inference with the student alone. Methods that are a loss between logits or
+    features are given as `distillation_losses`; one that needs layers of its own
+    subclasses this and says what it adds: more outputs of the forward pass (`heads`)
+    and named losses on them (`distill`).
 
         L = H(f_T, y) + H(f_S, y) + sum_k weight_k term_k
+
+    The teacher's task loss is left out where the teacher is frozen.
 
     Args:
         teacher: A Keras model that returns logits; needed in training only. It is
@@ -34,6 +41,10 @@ class CrossModalDistiller(TrainStep, keras.Model):
         teacher_features: Layer whose output is tapped (`"backbone/stage3"` in a nested
             model); `None` for a model that returns `{"logits": ..., "features": ...}`.
         student_features: The same for the student.
+        distillation_losses: A `keras.distillation.DistillationLoss`, as those in
+            `keras_c2kd.losses`, a list of them, or a dict from the names in the logs.
+        distillation_loss_weights: A number, or a `LearningRateSchedule` of one over
+            training steps, for each loss: as a list, or by name; default 1.
         **kwargs: `name`, `dtype`, `trainable` of `keras.Model`.
 
     Call arguments:
@@ -45,6 +56,33 @@ class CrossModalDistiller(TrainStep, keras.Model):
 
     Returns:
         A dict of logits, or the student's logits where its input came alone.
+
+    Raises:
+        ValueError: models or losses that do not go together, unknown layers.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> from keras_c2kd import CrossModalDistiller, OFSD
+    >>> from keras_c2kd.losses import DIST, KD
+    >>> def net(width):
+    ...     inputs = keras.Input((width,))
+    ...     return keras.Model(inputs, keras.layers.Dense(3)(inputs))
+    >>> teacher = net(4)
+    >>> teacher.trainable = False
+    >>> model = CrossModalDistiller(
+    ...     teacher,
+    ...     net(6),
+    ...     teacher_modality="depth",
+    ...     student_modality="rgb",
+    ...     distillation_losses=[KD(temperature=4.0), OFSD(loss=DIST())],
+    ...     distillation_loss_weights=[1.0, 2.0],
+    ... )
+    >>> model.compile("adam", metrics=["accuracy"])
+    >>> data = {"depth": np.ones((8, 4), "float32"), "rgb": np.ones((8, 6), "float32")}
+    >>> history = model.fit(data, np.arange(8) % 3, verbose=0).history
+    >>> [name in history for name in ("kd", "ofsd_dist", "krc", "selected")]
+    [True, True, True, True]
     """
 
     # Names of what `distill` returns: losses, and what is logged beside them.
@@ -59,6 +97,8 @@ class CrossModalDistiller(TrainStep, keras.Model):
         student_modality: str,
         teacher_features: str | None = None,
         student_features: str | None = None,
+        distillation_losses: Any = None,
+        distillation_loss_weights: Any = None,
         **kwargs: Any,
     ):
         checks.check_models(teacher, student)
@@ -81,12 +121,25 @@ class CrossModalDistiller(TrainStep, keras.Model):
         self.logits_spec = None
         self._teacher_tap = FeatureTap(teacher, teacher_features, "teacher")
         self._student_tap = FeatureTap(student, student_features, "student")
+        taps = (teacher_features, student_features)
+        self._loss_terms = LossTerms(
+            distillation_losses, distillation_loss_weights, taps
+        )
+        self.distillation_losses = self._loss_terms.losses  # tracks those with layers
+        self.distillation_loss_weights = self._loss_terms.weights
+        self.term_names = (*self.term_names, *self.distillation_losses)
+        if self._loss_terms.select:
+            self.observed_names = ("krc", "selected")
         self._trackers = {
             name: keras.metrics.Mean(name=name)
             for name in (*self.observed_names, *self.term_names)
         }
+        self._training_steps = None
+        self.count_steps_for(*self._loss_terms.schedules)
         # A plain object: compile() comes after build(), when Keras tracks no more.
         self._compiled_for_teacher = SimpleNamespace(metrics=None)
+        if type(self) is CrossModalDistiller:
+            self.build_if_known()
 
     # === What a method adds ===
 
@@ -116,6 +169,9 @@ class CrossModalDistiller(TrainStep, keras.Model):
         self.num_classes = checks.check_classes(teacher_logits, student_logits)
         self.logits_spec = keras.KerasTensor(student_logits.shape, student_logits.dtype)
         self.build_heads(teacher_features, student_features, student_logits)
+        self._loss_terms.build(
+            (teacher_logits, student_logits), (teacher_features, student_features)
+        )
 
     def build_if_known(self):
         """Builds at once where shapes are known, so that callbacks find variables."""
@@ -139,9 +195,16 @@ class CrossModalDistiller(TrainStep, keras.Model):
             training,
             presence and presence.complete,
         )
+        if training and self._training_steps is not None:
+            self._training_steps.assign_add(1)
+        features = {}
+        if self._loss_terms.use_features:
+            features["teacher_features"] = teacher_features
+            features["student_features"] = student_features
         return {
             "teacher_logits": teacher_logits,
             "student_logits": student_logits,
+            **features,
             **heads,
         }
 
@@ -201,13 +264,56 @@ class CrossModalDistiller(TrainStep, keras.Model):
         loss = ops.sum([ops.sum(penalty) for penalty in self.losses] or [0.0])
         loss += self._compile_loss(y, outputs["student_logits"], weights.student)
         if paired:
-            loss += self._compile_loss(y, outputs["teacher_logits"], weights.teacher)
-            terms, observed = self.distill(
-                y, outputs, sample_weight, presence and presence.complete
-            )
+            if self.teacher.trainable:
+                of_teacher = outputs["teacher_logits"]
+                loss += self._compile_loss(y, of_teacher, weights.teacher)
+            terms, observed = self._all_terms(y, outputs, sample_weight, presence)
             loss += share_of_mean(sum(weight * term for weight, term in terms.values()))
             self._track(terms, observed, batch_size=ops.shape(y)[0])
         return self._nan_if_out_of_range(loss, y)
+
+    def _all_terms(self, labels, outputs, sample_weight, presence):
+        """Those of the method, then those of the distillation losses."""
+        complete = presence and presence.complete
+        terms, observed = self.distill(labels, outputs, sample_weight, complete)
+        if not self.distillation_losses:
+            return terms, observed
+        mask = self.positions_that_count(labels, outputs["student_logits"], complete)
+        more_terms, more_observed = self._loss_terms.evaluate(
+            outputs, labels, sample_weight, mask, complete, self.training_step
+        )
+        return {**terms, **more_terms}, {**more_observed, **observed}
+
+    def count_steps_for(self, *values):
+        """Counts training steps, if one of these is a schedule over them."""
+        if self._training_steps is None and any(
+            isinstance(v, Schedule) for v in values
+        ):
+            self._training_steps = self.add_weight(
+                shape=(),
+                initializer="zeros",
+                dtype="int32",
+                trainable=False,
+                aggregation="only_first_replica",
+                name="training_steps",
+            )
+
+    @property
+    def training_step(self):
+        """Steps done before this one, for schedules; None where there is none."""
+        if self._training_steps is None:
+            return None
+        return ops.maximum(self._training_steps - 1, 0)
+
+    def positions_that_count(self, labels, logits, complete):
+        """bool like the labels: neither void nor without a modality; None for all."""
+        labels = as_class_indices(labels, logits)
+        ignored = getattr(self.loss, "ignore_class", None)
+        mask = None if ignored is None else ops.not_equal(labels, ignored)
+        if complete is not None:
+            everywhere = ops.ones_like(labels, "bool") if mask is None else mask
+            mask = ops.logical_and(everywhere, align(complete, labels))
+        return mask
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         outputs = y_pred if isinstance(y_pred, dict) else {"student_logits": y_pred}
@@ -258,64 +364,6 @@ class CrossModalDistiller(TrainStep, keras.Model):
             valid = ops.logical_or(valid, ops.equal(labels, ignored))
         return ops.where(ops.all(valid), loss, float("nan"))
 
-    # === Loops ===
-
-    def fit(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        **kwargs,
-    ):
-        """As `keras.Model.fit`, after a look at what the data is."""
-        checks.check_data(self, x, y, training=True)
-        if self.built and not self.trainable_variables:
-            raise ValueError(
-                "Expected something to train; set `trainable = True` on the student "
-                "and compile again. Received: a model that is frozen as a whole"
-            )
-        validation = kwargs.get("validation_data")
-        if validation is not None:
-            pair = validation if isinstance(validation, tuple) else (validation, None)
-            checks.check_data(self, *pair[:2])
-        callbacks = self._with_progbar(callbacks, verbose)
-        return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
-
-    def evaluate(
-        self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        **kwargs,
-    ):
-        """As `keras.Model.evaluate`; the student's modality alone is enough."""
-        checks.check_data(self, x, y)
-        callbacks = self._with_progbar(callbacks, verbose)
-        return super().evaluate(
-            x, y, batch_size, verbose, sample_weight, steps, callbacks, **kwargs
-        )
-
-    def predict_step(self, *args):
-        """Student logits, on paired data too. JAX passes its state before the data."""
-        *state, data = args
-        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return super().predict_step(*state, (self.route(inputs)[1],))
-
-    def _with_progbar(self, callbacks, verbose):
-        if not verbose or isinstance(callbacks, keras.callbacks.CallbackList):
-            return callbacks
-        callbacks = keras.tree.flatten(callbacks) if callbacks is not None else []
-        if any(isinstance(c, keras.callbacks.ProgbarLogger) for c in callbacks):
-            return callbacks
-        return [*callbacks, QuietProgbar(hidden=self.term_names)]
-
     # === Saving ===
 
     def get_config(self):
@@ -326,6 +374,7 @@ class CrossModalDistiller(TrainStep, keras.Model):
         names = ("teacher_modality", "student_modality")
         names += ("teacher_features", "student_features")
         settings = {name: getattr(self, name) for name in names}
+        settings.update(self._loss_terms.get_config())
         return {**super().get_config(), **models, **settings}
 
     @classmethod

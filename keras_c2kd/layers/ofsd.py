@@ -5,31 +5,51 @@ from numbers import Real
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
-from keras_c2kd.losses.c2kd_terms import c2kd_loss_terms
+from keras_c2kd.losses.c2kd_terms import (
+    as_class_indices,
+    c2kd_loss_terms,
+    check_classes,
+)
+from keras_c2kd.losses.distillation import DistillationLoss
 from keras_c2kd.ops.divergence import check_non_target
-from keras_c2kd.ops.selection import check_select
+from keras_c2kd.ops.reduction import align
+from keras_c2kd.ops.selection import check_selection, select_samples
+
+Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 @keras.saving.register_keras_serializable(package="keras_c2kd")
-class OFSD(layers.Layer):
+class OFSD(DistillationLoss, layers.Layer):
     """Selects the samples whose knowledge may cross, and computes the terms.
 
-    It holds the settings of the selection and its losses, so that they are
-    saved and compared with the model; it has no weights and computes in float32.
+    It holds the settings of the selection and its losses, so that they are saved and
+    compared with the model; it has no weights and computes in float32.
+
+    In C2KD it gates the terms between the two proxies. Around another loss on logits,
+    `OFSD(loss=KD())`, it is the selection alone, as in the paper's Fig. 5: a sample
+    that is not selected, by the logits of both models, weighs 0 in that loss.
 
     Args:
         threshold: A sample crosses where the Kendall rank correlation of the two
-            proxies is strictly above this; in [-1, 1].
-        temperature: Divides the logits of all six terms, above 0.
+            proxies is strictly above this; in [-1, 1], or a Keras
+            `LearningRateSchedule` of it over training steps.
+        temperature: Divides the logits of all six terms of C2KD, above 0.
         non_target: `"renormalized"` or `"zero_logit"`.
         select: Of dense logits (segmentation), `"position"` lets each pixel cross for
             itself, `"sample"` all or none of an image's, by their mean KRC.
+        rule: `"krc"`, `"top_fraction"`, `"both_correct"` or `"all"`, see
+            `keras_c2kd.ops.select_samples`.
+        fraction: What `"top_fraction"` lets through, in (0, 1].
+        variant: Kendall's tau-`"b"` or tau-`"a"`.
+        classes: What crosses in C2KD: `"non_target"`, `"target"` or `"all"`.
+        loss: A `keras_c2kd.losses.DistillationLoss` on logits, whose samples are
+            selected; it has its own temperature. None in C2KD.
         **kwargs: `name` of `keras.layers.Layer`.
 
     Call arguments and returns: those of `keras_c2kd.losses.c2kd_loss_terms`, which
-    also has the formula.
+    also has the formula, and `step`, the training step of a scheduled threshold.
 
     Raises:
         ValueError: a setting out of its range.
@@ -50,32 +70,54 @@ class OFSD(layers.Layer):
 
     def __init__(
         self,
-        threshold: float = 0.0,
+        threshold: float | Schedule = 0.0,
         temperature: float = 1.0,
         non_target: str = "renormalized",
         select: str = "position",
+        rule: str = "krc",
+        fraction: float = 0.5,
+        variant: str = "b",
+        classes: str = "non_target",
+        loss: DistillationLoss | None = None,
         **kwargs: Any,
     ):
         kwargs["dtype"] = "float32"
         super().__init__(autocast=False, **kwargs)
-        if not (isinstance(threshold, Real) and -1.0 <= threshold <= 1.0):
-            raise ValueError(
-                "Expected `threshold` between -1 and 1, the range of a rank "
-                f"correlation. Received: threshold={threshold!r}"
-            )
+        if not isinstance(threshold, Schedule):
+            check_range("threshold", threshold, -1.0, 1.0)
+        check_range("fraction", fraction, 0.0, 1.0, open_below=True)
         if not (isinstance(temperature, Real) and 0.0 < temperature < math.inf):
             raise ValueError(
                 "Expected `temperature` to be a finite number above 0. "
                 f"Received: temperature={temperature!r}"
             )
         check_non_target(non_target)
-        check_select(select)
+        check_selection(rule, select)
+        check_classes(classes)
+        if variant not in ("a", "b"):
+            raise ValueError(f'Expected `variant` "a" or "b". Received: {variant=}')
+        if loss is not None and getattr(loss, "uses", None) != "logits":
+            raise ValueError(
+                "Expected `loss` to be one of keras_c2kd.losses that works on logits "
+                "and takes sample weights, which is how samples are left out. "
+                f"Received: loss={loss!r}"
+            )
         self.threshold = threshold
         self.temperature = temperature
         self.non_target = non_target
         self.select = select
+        self.rule = rule
+        self.fraction = fraction
+        self.variant = variant
+        self.classes = classes
+        self.loss = loss
         self.built = True  # there are no weights
         self.supports_masking = True  # `mask` is an argument like the others
+
+    @property
+    def scheduled(self):
+        """Whether the threshold depends on the training step."""
+        return isinstance(self.threshold, Schedule)
 
     def call(
         self,
@@ -86,6 +128,7 @@ class OFSD(layers.Layer):
         student_proxy_logits,
         sample_weight=None,
         mask=None,
+        step=None,
     ):
         return c2kd_loss_terms(
             labels,
@@ -93,24 +136,107 @@ class OFSD(layers.Layer):
             student_logits,
             teacher_proxy_logits,
             student_proxy_logits,
-            threshold=self.threshold,
             temperature=self.temperature,
             non_target=self.non_target,
-            select=self.select,
+            classes=self.classes,
             sample_weight=sample_weight,
             mask=mask,
+            **self._selection(step),
         )
+
+    def compute_loss(
+        self,
+        teacher_outputs,
+        student_outputs,
+        labels=None,
+        sample_weight=None,
+        mask=None,
+        step=None,
+    ):
+        """The wrapped loss on the selected samples, over the whole batch."""
+        return self.selected_loss(
+            teacher_outputs, student_outputs, labels, sample_weight, mask, step
+        )[0]
+
+    def selected_loss(
+        self,
+        teacher_outputs,
+        student_outputs,
+        labels=None,
+        sample_weight=None,
+        mask=None,
+        step=None,
+    ):
+        """`(loss, krc, selected)`; what is selected has the shape of the labels."""
+        if self.loss is None:
+            raise ValueError(
+                "Expected OFSD(loss=...) where it is a loss of its own; alone it is "
+                "the `ofsd` of C2KD. Received: loss=None"
+            )
+        indices = labels
+        if labels is not None:
+            indices = as_class_indices(labels, student_outputs)
+        krc, selected = select_samples(
+            teacher_outputs,
+            student_outputs,
+            indices,
+            mask=mask,
+            **self._selection(step),
+        )
+        weight = ops.cast(selected, "float32")
+        if sample_weight is not None:
+            weight = weight * align(ops.cast(sample_weight, "float32"), weight)
+        loss = self.loss.compute_loss(teacher_outputs, student_outputs, labels, weight)
+        return loss, krc, selected
+
+    def _selection(self, step):
+        threshold = self.threshold
+        if self.scheduled:
+            if step is None:
+                raise ValueError(
+                    "Expected `step`, the training step, with a scheduled threshold. "
+                    "Received: step=None"
+                )
+            threshold = threshold(step)
+        return {
+            "rule": self.rule,
+            "threshold": threshold,
+            "fraction": self.fraction,
+            "variant": self.variant,
+            "select": self.select,
+        }
 
     def compute_mask(self, *args, **kwargs):
         return None
 
     def get_config(self):
-        config = super().get_config()
+        config = layers.Layer.get_config(self)
         config.pop("dtype")
+        names = ("temperature", "non_target", "select", "rule", "fraction")
+        names += ("variant", "classes")
         return {
             **config,
-            "threshold": self.threshold,
-            "temperature": self.temperature,
-            "non_target": self.non_target,
-            "select": self.select,
+            **{name: getattr(self, name) for name in names},
+            "threshold": keras.saving.serialize_keras_object(self.threshold),
+            "loss": keras.saving.serialize_keras_object(self.loss),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        loaded = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in ("threshold", "loss")
+            if isinstance(config.get(name), dict)
+        }
+        return cls(**{**config, **loaded})
+
+
+def check_range(name, value, low, high, open_below=False):
+    """A number in [low, high], or in (low, high]."""
+    if isinstance(value, Real) and low <= value <= high:
+        if not (open_below and value == low):
+            return
+    raise ValueError(
+        f"Expected `{name}` between {low:g}{' (not included)' if open_below else ''} "
+        f"and {high:g}. Received: {name}={value!r}"
+    )

@@ -4,9 +4,13 @@ from typing import Any
 
 from keras import ops
 
-from keras_c2kd.ops.divergence import kl_divergence, non_target_kl_divergence
+from keras_c2kd.ops.divergence import (
+    kl_divergence,
+    non_target_kl_divergence,
+    target_kl_divergence,
+)
 from keras_c2kd.ops.reduction import batch_mean
-from keras_c2kd.ops.selection import select_by_rank_correlation
+from keras_c2kd.ops.selection import select_samples
 
 
 def c2kd_loss_terms(
@@ -21,6 +25,10 @@ def c2kd_loss_terms(
     sample_weight: Any = None,
     mask: Any = None,
     select: str = "position",
+    rule: str = "krc",
+    fraction: float = 0.5,
+    variant: str = "b",
+    classes: str = "non_target",
 ) -> dict[str, Any]:
     """All that C2KD adds to the two task losses, term by term.
 
@@ -55,7 +63,13 @@ def c2kd_loss_terms(
             the denominator too, is never selected, and may have any label.
         select: Of dense logits, `"position"` lets each pixel cross for itself,
             `"sample"` all or none of a sample's, by their mean KRC; see
-            `keras_c2kd.ops.select_by_rank_correlation`.
+            `keras_c2kd.ops.select_samples`, also for the next three.
+        rule: `"krc"` (the paper), `"top_fraction"`, `"both_correct"` or `"all"`.
+        fraction: What `"top_fraction"` lets through.
+        variant: Kendall's tau-`"b"` (the released code) or tau-`"a"` (as printed).
+        classes: What of the soft labels crosses: `"non_target"` (the paper, NCKD),
+            `"target"` (TCKD: how probable the target is, against all others) or
+            `"all"`.
 
     Returns:
         A dict of float32 scalars named `X_to_Y` (soft labels of X teach Y):
@@ -87,16 +101,19 @@ def c2kd_loss_terms(
         teacher_proxy_logits=teacher_proxy_logits,
         student_proxy_logits=student_proxy_logits,
     )
+    check_classes(classes)
     y = as_class_indices(labels, f_t)
     if mask is not None:
         y = ops.where(mask, y, 0)  # 255, say, would be no class
-    krc, selected = select_by_rank_correlation(p_t, p_s, threshold, select, mask)
+    krc, selected = select_samples(
+        p_t, p_s, y, rule, threshold, fraction, variant, select, mask
+    )
 
     def unimodal(a, b):
         return batch_mean(kl_divergence(a, b, temperature), sample_weight, mask)
 
     def cross_modal(a, b):
-        loss = non_target_kl_divergence(a, b, y, temperature, non_target)
+        loss = _divergence(a, b, y, temperature, non_target, classes)
         return batch_mean(ops.where(selected, loss, 0.0), sample_weight, mask)
 
     return {
@@ -109,6 +126,23 @@ def c2kd_loss_terms(
         "krc": krc,
         "selected": selected,
     }
+
+
+def _divergence(a, b, y, temperature, non_target, classes):
+    if classes == "target":
+        return target_kl_divergence(a, b, y, temperature)
+    if classes == "all":
+        return kl_divergence(a, b, temperature)
+    return non_target_kl_divergence(a, b, y, temperature, non_target)
+
+
+def check_classes(classes: str) -> None:
+    """Refuse a part of the classes that does not exist."""
+    if classes not in ("non_target", "target", "all"):
+        raise ValueError(
+            'Expected `classes` to be "non_target", "target" or "all". '
+            f"Received: classes={classes!r}"
+        )
 
 
 def as_float32(**logits) -> list[Any]:

@@ -90,6 +90,50 @@ def non_target_kl_divergence(
     return temperature**2 * _divergence(teaching, learning)
 
 
+def target_kl_divergence(
+    soft_labels: Any, logits: Any, labels: Any, temperature: float = 1.0
+) -> Any:
+    """The divergence of how probable the target is, against all other classes.
+
+    With it the whole divergence falls into two parts: what `a` says of the target, and
+    how it relates the other classes, weighted by how little it gives to the target.
+
+        TCKD(a -> b) = T^2 sum_{c in {y, not y}} q_c(a) [log q_c(a) - log q_c(b)]
+        D(a -> b) = TCKD(a -> b) + (1 - q_y(a)) D(~a -> ~b)
+
+    Args:
+        soft_labels: Logits that teach, shape `(..., C)`; no gradient reaches them.
+        logits: Logits that learn, shape `(..., C)`.
+        labels: The target class of each row, shape `(...)`, integers.
+        temperature: `T > 0`, see `kl_divergence`.
+
+    Returns:
+        float32 of shape `(...)`, in nats times `T^2`.
+
+    Example:
+
+    >>> from keras_c2kd.ops import target_kl_divergence
+    >>> round(float(target_kl_divergence([[2.0, 0.0]], [[0.0, 2.0]], [0])[0]), 4)
+    1.5232
+
+    Reference:
+        B. Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022.
+    """
+    teaching = ops.stop_gradient(ops.cast(soft_labels, "float32")) / temperature
+    learning = ops.cast(logits, "float32") / temperature
+    target = ops.one_hot(labels, learning.shape[-1], dtype="bool")
+    return temperature**2 * _divergence(
+        _target_against_rest(teaching, target), _target_against_rest(learning, target)
+    )
+
+
+def _target_against_rest(logits, target):
+    """Logits of two classes: the target, and all others together."""
+    of_target = ops.sum(ops.where(target, logits, 0.0), axis=-1)
+    rest = ops.logsumexp(ops.where(target, _LEFT_OUT, logits), axis=-1)
+    return ops.stack([of_target, rest], axis=-1)
+
+
 def check_non_target(non_target: str) -> None:
     """Refuse a reading of "non-target" that does not exist."""
     if non_target not in ("renormalized", "zero_logit"):

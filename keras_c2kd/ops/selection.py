@@ -6,74 +6,121 @@ from keras import ops
 
 from keras_c2kd.ops.kendall import defined_kendall_rank_correlation
 
+RULES = ("krc", "top_fraction", "both_correct", "all")
 
-def select_by_rank_correlation(
-    teacher_proxy_logits: Any,
-    student_proxy_logits: Any,
-    threshold: float = 0.0,
+
+def select_samples(
+    teacher_logits: Any,
+    student_logits: Any,
+    labels: Any = None,
+    rule: str = "krc",
+    threshold: Any = 0.0,
+    fraction: float = 0.5,
+    variant: str = "b",
     select: str = "position",
     mask: Any = None,
 ) -> tuple[Any, Any]:
-    """What both proxies rank alike: which samples, or which positions of a sample.
+    """Which samples' knowledge may cross, or which positions of a sample.
 
     Soft labels of another modality mislead where the two modalities see the classes
-    differently; such samples are kept out of the cross-modal terms.
+    differently; such samples are kept out of the cross-modal terms. With the Kendall
+    rank correlation KRC of the two sets of logits (in C2KD, of the proxies):
 
-        selected = defined and KRC(p_T, p_S) > threshold           (strict)
+        "krc"           KRC > threshold, strictly                      the paper
+        "top_fraction"  KRC among the highest `fraction` of the batch
+        "both_correct"  both predict the label
+        "all"           everything
 
     Logits of several positions a sample (pixels) are let through one by one, or all
-    or none of a sample's: `select="sample"` compares the mean KRC over those of its
-    positions that have one and are not masked.
+    or none of a sample's: `select="sample"` compares the mean over those of its
+    positions that count: of the KRC, or of the share where both are correct with 0.5.
 
     Args:
-        teacher_proxy_logits: Shape `(B, ..., C)`.
-        student_proxy_logits: Shape `(B, ..., C)`.
-        threshold: In [-1, 1]; the paper uses 0.0.
+        teacher_logits: Shape `(B, ..., C)`.
+        student_logits: Shape `(B, ..., C)`.
+        labels: Integers, shape `(B, ...)`; for `"both_correct"`.
+        rule: One of the four above.
+        threshold: In [-1, 1], a number or a scalar tensor; the paper uses 0.0.
+        fraction: In (0, 1]; ties with the last one that is let through follow it.
+        variant: `"b"` or `"a"`, see `keras_c2kd.ops.kendall_rank_correlation`.
         select: `"position"` or `"sample"`; the same where a sample is one position.
         mask: `None`, or bool of shape `(B, ...)`; where False (a void pixel) a
             position is not selected and counts in no mean.
 
     Returns:
         `krc`, float32, and `selected`, bool, one value per position, shape `(B, ...)`.
-        A constant row has no rank correlation; a position, or a sample in which no
-        position has one, is never selected then.
+        A constant row has no rank correlation; by the first two rules a position, or
+        a sample in which no position has one, is never selected then.
 
     Raises:
-        ValueError: unknown `select`.
+        ValueError: unknown `rule` or `select`, or no labels where they are needed.
 
     Example:
 
-    >>> from keras_c2kd.ops import select_by_rank_correlation
-    >>> krc, selected = select_by_rank_correlation(
+    >>> from keras_c2kd.ops import select_samples
+    >>> krc, selected = select_samples(
     ...     [[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]], [[0.0, 2.0, 9.0], [3.0, 2.0, 1.0]]
     ... )
     >>> [bool(row) for row in selected]
     [True, False]
 
     Reference:
-        F. Huo et al., "C2KD", CVPR 2024, section 3.3 (threshold 0.0: released code).
+        F. Huo et al., "C2KD", CVPR 2024, section 3.3 (threshold 0.0 and tau-b:
+        released code). The other rules are for ablations.
     """
-    check_select(select)
+    check_selection(rule, select)
     krc, defined = defined_kendall_rank_correlation(
-        teacher_proxy_logits, student_proxy_logits
+        teacher_logits, student_logits, variant
     )
-    counted = defined
-    if mask is not None:
-        mask = ops.cast(mask, "bool")
-        counted = ops.logical_and(defined, mask)
-    if select == "position" or len(krc.shape) < 2:
-        return krc, ops.logical_and(counted, krc > threshold)
-    positions = tuple(range(1, len(krc.shape)))
+    everywhere = ops.ones_like(defined) if mask is None else ops.cast(mask, "bool")
+    if rule == "both_correct":
+        score = _both_correct(teacher_logits, student_logits, labels)
+    else:
+        score = krc if rule != "all" else ops.ones_like(krc)
+    if rule in ("krc", "top_fraction"):
+        counted = ops.logical_and(everywhere, defined)
+    else:
+        counted, threshold = everywhere, 0.5
+    if select == "sample" and len(krc.shape) > 1:
+        score, counted = _means(score, counted)
+    if rule == "top_fraction":
+        passes = _among_highest(score, counted, fraction)
+    else:
+        passes = score > threshold
+    return krc, ops.logical_and(everywhere, ops.logical_and(counted, passes))
+
+
+def _both_correct(teacher_logits, student_logits, labels):
+    if labels is None:
+        raise ValueError(
+            'Expected labels for rule="both_correct". Received: labels=None'
+        )
+    correct = (
+        ops.equal(ops.cast(ops.argmax(logits, axis=-1), labels.dtype), labels)
+        for logits in (teacher_logits, student_logits)
+    )
+    return ops.cast(ops.logical_and(*correct), "float32")
+
+
+def _means(score, counted):
+    """Of each sample, over the positions that count; and whether there are any."""
+    positions = tuple(range(1, len(score.shape)))
     count = ops.sum(ops.cast(counted, "float32"), axis=positions, keepdims=True)
-    total = ops.sum(ops.where(counted, krc, 0.0), axis=positions, keepdims=True)
-    # Without a count the total is 0, which may be above the threshold all the same.
-    crosses = ops.logical_and(count > 0, total / ops.maximum(count, 1.0) > threshold)
-    everywhere = ops.ones_like(defined) if mask is None else mask
-    return krc, ops.logical_and(everywhere, crosses)
+    total = ops.sum(ops.where(counted, score, 0.0), axis=positions, keepdims=True)
+    return total / ops.maximum(count, 1.0), count > 0
 
 
-def check_select(select: str) -> None:
+def _among_highest(score, counted, fraction):
+    count = ops.cast(ops.sum(ops.cast(counted, "int32")), "float32")
+    last = ops.cast(ops.ceil(fraction * count), "int32") - 1
+    ranked = ops.sort(ops.reshape(ops.where(counted, -score, 2.0), (-1,)))
+    return -score <= ops.take(ranked, ops.maximum(last, 0))
+
+
+def check_selection(rule: str, select: str) -> None:
     """Refuse a way of selecting that does not exist."""
+    if rule not in RULES:
+        raise ValueError(f"Expected `rule` to be one of {RULES}. Received: {rule=}")
     if select not in ("position", "sample"):
         raise ValueError(
             'Expected `select` to be "position" (each pixel for itself) or "sample" '

@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 from keras import ops
 
-from keras_c2kd.ops import select_by_rank_correlation
+from keras_c2kd.ops import select_samples
 
 ROWS = np.array([[1, 2, 3], [1, 2, 3], [1, 2, 3], [5, 5, 5]], "float32")
 OTHERS = np.array([[1, 2, 3], [1, 3, 2], [3, 2, 1], [1, 2, 3]], "float32")
@@ -19,13 +19,13 @@ OTHERS = np.array([[1, 2, 3], [1, 3, 2], [3, 2, 1], [1, 2, 3]], "float32")
     ],
 )
 def test_a_sample_crosses_strictly_above_the_threshold(threshold, expected):
-    krc, selected = select_by_rank_correlation(ROWS, OTHERS, threshold)
+    krc, selected = select_samples(ROWS, OTHERS, threshold=threshold)
     np.testing.assert_allclose(ops.convert_to_numpy(krc), [1, 1 / 3, -1, 0], atol=1e-6)
     np.testing.assert_array_equal(ops.convert_to_numpy(selected), expected)
 
 
 def test_a_constant_row_is_never_selected_even_below_zero():
-    _, selected = select_by_rank_correlation(ROWS, OTHERS, -0.5)
+    _, selected = select_samples(ROWS, OTHERS, threshold=-0.5)
     assert not bool(selected[3])
 
 
@@ -52,7 +52,9 @@ def by_scipy(x, y):
 def test_a_sample_crosses_as_a_whole_by_its_mean(rng, threshold, masked):
     x, y = dense(rng)
     mask = rng.random(x.shape[:-1]) < 0.6 if masked else None
-    krc, selected = select_by_rank_correlation(x, y, threshold, "sample", mask)
+    krc, selected = select_samples(
+        x, y, threshold=threshold, select="sample", mask=mask
+    )
     expected = by_scipy(x, y)
     np.testing.assert_allclose(
         ops.convert_to_numpy(krc), np.nan_to_num(expected), atol=1e-6
@@ -74,7 +76,7 @@ def test_a_sample_of_void_or_constant_rows_is_never_selected(rng, select):
     mask = np.ones((4, 3), bool)
     mask[2] = False
     x[3, :2], mask[3, 2] = 0.0, False  # what is not void is constant
-    _, selected = select_by_rank_correlation(x, y, -0.5, select, mask)
+    _, selected = select_samples(x, y, threshold=-0.5, select=select, mask=mask)
     assert ops.convert_to_numpy(selected).any(1).tolist() == [True, False, False, False]
 
 
@@ -83,7 +85,9 @@ def test_void_positions_take_no_part_in_the_mean():
     y = np.array([[[1, 2, 3], [3, 2, 1], [3, 2, 1]]], "float32")
     mask = np.array([[True, True, False]])
     outcomes = [
-        ops.convert_to_numpy(select_by_rank_correlation(x, y, -0.1, "sample", m)[1])
+        ops.convert_to_numpy(
+            select_samples(x, y, threshold=-0.1, select="sample", mask=m)[1]
+        )
         for m in (None, mask)
     ]
     assert not outcomes[0].any()  # the mean is -1/3
@@ -94,7 +98,9 @@ def test_where_a_sample_is_one_position_both_ways_are_one(rng):
     x, y = np.round(rng.normal(size=(2, 40, 5))).astype("float32")
     mask = rng.random(40) < 0.7
     one, two = (
-        ops.convert_to_numpy(select_by_rank_correlation(x, y, 0.1, select, mask)[1])
+        ops.convert_to_numpy(
+            select_samples(x, y, threshold=0.1, select=select, mask=mask)[1]
+        )
         for select in ("position", "sample")
     )
     np.testing.assert_array_equal(one, two)
@@ -102,4 +108,63 @@ def test_where_a_sample_is_one_position_both_ways_are_one(rng):
 
 def test_an_unknown_way_is_refused():
     with pytest.raises(ValueError, match="Received: select='image'"):
-        select_by_rank_correlation(ROWS, OTHERS, 0.0, "image")
+        select_samples(ROWS, OTHERS, select="image")
+
+
+# === Other rules ===
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.3, 1.0])
+def test_the_highest_fraction_crosses(rng, fraction):
+    x, y = rng.normal(size=(2, 40, 9)).astype("float32")
+    x[:4] = 1.0  # four rows without a rank correlation are not part of the forty
+    mask = np.ones(40, bool)
+    mask[4:8] = False
+    krc, selected = select_samples(
+        x, y, rule="top_fraction", fraction=fraction, mask=mask
+    )
+    expected = by_scipy(x, y)
+    bar = np.sort(expected[8:])[::-1][int(np.ceil(fraction * 32)) - 1]
+    expected = (np.nan_to_num(expected, nan=-2) >= bar) & mask
+    np.testing.assert_array_equal(ops.convert_to_numpy(selected), expected)
+
+
+def test_nobody_is_among_the_highest_of_none():
+    x = np.ones((3, 4), "float32")
+    _, selected = select_samples(x, x, rule="top_fraction", fraction=1.0)
+    assert not ops.convert_to_numpy(selected).any()
+
+
+def test_both_correct():
+    labels = np.array([2, 2, 0, 2])
+    _, selected = select_samples(
+        ROWS, OTHERS, ops.convert_to_tensor(labels), "both_correct"
+    )
+    assert ops.convert_to_numpy(selected).tolist() == [True, False, False, False]
+    with pytest.raises(ValueError, match="Received: labels=None"):
+        select_samples(ROWS, OTHERS, rule="both_correct")
+
+
+def test_of_a_dense_sample_most_positions_must_be_correct():
+    x = np.eye(3, dtype="float32")[[[0, 1, 2], [0, 1, 2]]]
+    labels = ops.convert_to_tensor(np.array([[0, 1, 1], [0, 2, 1]]))
+    _, selected = select_samples(x, x, labels, "both_correct", select="sample")
+    assert ops.convert_to_numpy(selected).tolist() == [[True] * 3, [False] * 3]
+
+
+def test_all_but_the_void_cross():
+    mask = np.array([True, False, True, True])
+    _, selected = select_samples(ROWS, OTHERS, rule="all", mask=mask)
+    np.testing.assert_array_equal(ops.convert_to_numpy(selected), mask)
+
+
+def test_tau_a_counts_ties_as_disagreement():
+    x, y = np.array([[1, 2, 2, 3]], "float32"), np.array([[1, 2, 3, 4]], "float32")
+    for variant, expected in (("a", 5 / 6), ("b", 5 / np.sqrt(5 * 6))):
+        krc, _ = select_samples(x, y, variant=variant)
+        np.testing.assert_allclose(ops.convert_to_numpy(krc), [expected], atol=1e-6)
+
+
+def test_an_unknown_rule_is_refused():
+    with pytest.raises(ValueError, match="Received: rule='best'"):
+        select_samples(ROWS, OTHERS, rule="best")
