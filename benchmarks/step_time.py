@@ -37,14 +37,17 @@ flags.DEFINE_bool("torch", True, "Measure the PyTorch loop too (a CPU; ResNet-18
 
 
 def main(_) -> None:
-    keras.mixed_precision.set_global_policy(FLAGS.policy)
     images = {"depth": batch_of(1), "rgb": batch_of(3)}
     labels = np.arange(FLAGS.batch_size, dtype="int32") % FLAGS.classes
+    in_float32 = keras_side(joint(), images, labels)
+    keras.config.set_dtype_policy(FLAGS.policy)
     sides = {
         "joint": keras_side(joint(), images, labels),
         "control": keras_side(joint(), images, labels),
         "C2KD": keras_side(c2kd(), images, labels),
     }
+    if FLAGS.policy != "float32":
+        sides["float32"] = in_float32
     if FLAGS.torch and FLAGS.encoder == "resnet18":
         sides["PyTorch"] = torch_side(images, labels)
     seconds = take_turns(sides)
@@ -56,6 +59,8 @@ def main(_) -> None:
     )
     report("control / joint", seconds["control"] / seconds["joint"])
     report("C2KD / joint", seconds["C2KD"] / seconds["joint"])
+    if "float32" in sides:
+        report("joint in float32 / joint", seconds["float32"] / seconds["joint"])
     if "PyTorch" in sides:
         report("PyTorch / C2KD (sample rate)", seconds["PyTorch"] / seconds["C2KD"])
 
