@@ -1,8 +1,10 @@
 import keras
 import numpy as np
 import pytest
+import scipy.special
 
 from keras_c2kd import C2KD, OFSD, ProxyHead
+from keras_c2kd.losses import c2kd_loss_terms
 from tests.helpers import (
     assert_same,
     conv_net,
@@ -192,3 +194,108 @@ def test_the_same_model_twice_is_refused():
     net = dense_net(4)
     with pytest.raises(ValueError, match="two models"):
         distiller(teacher=net, student=net)
+
+
+# === The ablations of the paper ===
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_one_way_teaches_nothing_back(frozen):
+    x, y = pairs()
+    model = distiller(bidirectional=False, teacher=dense_net(4))
+    model.teacher.trainable = not frozen
+    logs = model.evaluate(x, y, batch_size=len(y), return_dict=True, verbose=0)
+    task = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    outputs = model(x)
+    expected = float(task(y, outputs["student_logits"]))
+    expected += 0.0 if frozen else float(task(y, outputs["teacher_logits"]))
+    for name in (
+        "teacher_to_teacher_proxy",
+        "teacher_proxy_to_student_proxy",
+        "student_proxy_to_student",
+    ):
+        expected += logs[name]
+    np.testing.assert_allclose(logs["loss"], expected, rtol=1e-5)
+    assert logs["student_to_student_proxy"] > 0  # it is logged, and weighs nothing
+
+
+def test_without_proxies_the_models_teach_each_other():
+    x, y = pairs()
+    model = distiller(proxies=False, teacher_features=None, student_features=None)
+    logs = model.evaluate(x, y, batch_size=len(y), return_dict=True, verbose=0)
+    outputs = model(x)
+    assert set(outputs) == {"teacher_logits", "student_logits"}
+    logits = outputs["teacher_logits"], outputs["student_logits"]
+    expected = c2kd_loss_terms(y, *logits, *logits)
+    for name in model.term_names:
+        np.testing.assert_allclose(logs[name], float(expected[name]), atol=1e-6)
+        unimodal = "student" not in name or "teacher" not in name
+        assert unimodal == (abs(logs[name]) < 1e-6), name
+    names = [w.path for w in model.weights]
+    assert names and not any("proxy" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rule": "all"},
+        {"rule": "both_correct"},
+        {"rule": "top_fraction", "fraction": 0.3},
+        {"variant": "a", "threshold": 0.4},
+        {"classes": "all"},
+        {"classes": "target"},
+        {"non_target": "zero_logit"},
+    ],
+)
+def test_other_selections_and_classes(settings):
+    x, y = pairs()
+    model = distiller(ofsd=OFSD(**settings))
+    logs = model.evaluate(x, y, batch_size=len(y), return_dict=True, verbose=0)
+    expected = c2kd_loss_terms(y, **model(x), **settings)
+    for name in model.term_names:
+        np.testing.assert_allclose(logs[name], float(expected[name]), atol=1e-6)
+    loaded = C2KD.from_config(model.get_config())
+    assert loaded.ofsd.get_config() == model.ofsd.get_config()
+
+
+def test_classes_divide_the_divergence(rng):
+    """KL = TCKD + (1 - p) NCKD, sample by sample (Zhao et al., CVPR 2022)."""
+    p_t, p_s = 2 * rng.normal(size=(2, 1, 6)).astype("float32")
+    label = np.array([2])
+    whole, target, rest = (
+        float(
+            c2kd_loss_terms(label, p_t, p_s, p_t, p_s, rule="all", classes=classes)[
+                "teacher_proxy_to_student_proxy"
+            ]
+        )
+        for classes in ("all", "target", "non_target")
+    )
+    p = scipy.special.softmax(p_t.astype("float64"), axis=-1)[0, 2]
+    np.testing.assert_allclose(whole, target + (1 - p) * rest, rtol=1e-5)
+
+
+def test_the_cross_modal_term_can_warm_up():
+    x, y = pairs(n=24)
+    ramp = keras.optimizers.schedules.PolynomialDecay(0.0, 2, 1.0)
+    model = distiller(
+        cross_modal_weight=ramp, teacher_proxy_weight=0.0, student_proxy_weight=0.0
+    )
+    model.optimizer.learning_rate = 0.0
+    names = ("teacher_proxy_to_student_proxy", "student_proxy_to_teacher_proxy")
+    history = model.fit(x, y, batch_size=24, epochs=3, shuffle=False, verbose=0).history
+    task = history["loss"][0]  # the ramp begins with 0
+    crossed = sum(np.array(history[name]) for name in names)
+    expected = task + crossed * [0, 0.5, 1]
+    np.testing.assert_allclose(history["loss"], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"proxies": False, "teacher_proxy": ProxyHead(3)}, "proxies=False"),
+        ({"cross_modal_weight": "1"}, "cross_modal_weight='1'"),
+    ],
+)
+def test_switches_that_contradict(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        distiller(**arguments)
