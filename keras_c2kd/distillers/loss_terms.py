@@ -58,7 +58,7 @@ class LossTerms:
                     f"teacher features {of_both[0]}, student features {of_both[1]}"
                 )
             if isinstance(loss, keras.Layer) and not loss.built:
-                loss.build(*of_both)
+                loss.build(*(tuple(x.shape) for x in of_both))
 
     def evaluate(self, outputs, labels, sample_weight, mask, complete, step):
         """`({name: (weight, scalar)}, {name: (value per sample, mask)})`.

@@ -1,8 +1,14 @@
 """What every distillation loss of this package has in common."""
 
+import math
+from numbers import Real
 from typing import Any
 
 import keras
+from keras import ops
+
+from keras_c2kd.losses.c2kd_terms import as_class_indices
+from keras_c2kd.ops.reduction import align
 
 
 class DistillationLoss(keras.distillation.DistillationLoss):
@@ -15,8 +21,8 @@ class DistillationLoss(keras.distillation.DistillationLoss):
     `w_i w_j`.
 
     A subclass defines `compute_loss` and `get_config`. One that has layers is a
-    `keras.layers.Layer` too, and creates them in `build(teacher, student)` from the
-    symbolic outputs of both models that it `uses`.
+    `keras.layers.Layer` too, and creates them in `build(teacher_shape, student_shape)`
+    for the outputs of both models that it `uses`.
 
     Attributes:
         uses: `"logits"`, `(B, ..., C)`, or `"features"`, what the tapped layers return.
@@ -50,3 +56,56 @@ class DistillationLoss(keras.distillation.DistillationLoss):
     @classmethod
     def from_config(cls, config):
         return cls(**config)
+
+
+def check_settings(at_least_zero: dict[str, Any], above_zero: dict[str, Any]) -> None:
+    """Refuse weights and temperatures that are no finite numbers in their range."""
+    for settings, least in ((at_least_zero, "at least"), (above_zero, "above")):
+        for name, value in settings.items():
+            number = isinstance(value, Real) and math.isfinite(value) and value >= 0
+            if not number or (least == "above" and value == 0):
+                raise ValueError(
+                    f"Expected `{name}` to be a finite number {least} 0. "
+                    f"Received: {name}={value!r}"
+                )
+
+
+def as_pair(teacher_outputs: Any, student_outputs: Any) -> tuple[Any, Any]:
+    """Both in float32, the teacher's detached."""
+    teacher, student = (
+        ops.cast(ops.convert_to_tensor(x), "float32")
+        for x in (teacher_outputs, student_outputs)
+    )
+    return ops.stop_gradient(teacher), student
+
+
+def as_rows(*logits: Any) -> list[Any]:
+    """Logits `(B, ..., C)` as `(N, C)`: each position is a row."""
+    return [ops.reshape(x, (-1, x.shape[-1])) for x in logits]
+
+
+def as_row_weights(sample_weight: Any, logits: Any) -> Any:
+    """A float32 weight for each row of `as_rows(logits)`."""
+    like = ops.ones_like(logits[..., 0])
+    if sample_weight is not None:
+        like = like * align(ops.cast(sample_weight, "float32"), like)
+    return ops.reshape(like, (-1,))
+
+
+def as_vectors(*features: Any) -> list[Any]:
+    """Features `(B, ..., D)` as `(B, D)`: their mean over positions."""
+    axes = [tuple(range(1, len(x.shape) - 1)) for x in features]
+    return [
+        ops.mean(x, axis=axis) if axis else x
+        for x, axis in zip(features, axes, strict=True)
+    ]
+
+
+def class_indices(labels: Any, logits: Any, loss: DistillationLoss) -> Any:
+    """Labels as integers, for a loss that cannot do without."""
+    if labels is None:
+        raise ValueError(
+            f"Expected labels: {type(loss).__name__} treats the target class apart. "
+            "Received: labels=None"
+        )
+    return as_class_indices(labels, logits)

@@ -83,11 +83,30 @@ def non_target_kl_divergence(
     check_non_target(non_target)
     teaching = ops.stop_gradient(ops.cast(soft_labels, "float32")) / temperature
     learning = ops.cast(logits, "float32") / temperature
-    target = ops.one_hot(labels, learning.shape[-1], dtype="bool")
     left_out = _LEFT_OUT if non_target == "renormalized" else 0.0
-    teaching = ops.where(target, left_out, teaching)
-    learning = ops.where(target, left_out, learning)
+    teaching, learning = (
+        _without_target(z, labels, left_out) for z in (teaching, learning)
+    )
     return temperature**2 * _divergence(teaching, learning)
+
+
+def non_target_log_softmax(logits: Any, labels: Any) -> Any:
+    """Log probabilities over the classes that are not the label.
+
+    Args:
+        logits: Shape `(..., C)`.
+        labels: The target class of each row, shape `(...)`, integers.
+
+    Returns:
+        float32 of shape `(..., C)`; at the target a large negative number.
+    """
+    logits = ops.cast(logits, "float32")
+    return ops.log_softmax(_without_target(logits, labels, _LEFT_OUT), axis=-1)
+
+
+def _without_target(logits, labels, left_out):
+    target = ops.one_hot(labels, logits.shape[-1], dtype="bool")
+    return ops.where(target, left_out, logits)
 
 
 def target_kl_divergence(

@@ -1,0 +1,81 @@
+"""FitNets against NumPy."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_c2kd import CrossModalDistiller
+from keras_c2kd.losses import FitNets
+from tests.helpers import conv_net, weights_of
+
+
+def built(teacher, student):
+    loss = FitNets()
+    loss.build(*((None, *x.shape[1:]) for x in (teacher, student)))
+    return loss, *weights_of(loss)
+
+
+@pytest.mark.parametrize("positions", [(), (7,), (3, 4)])
+def test_the_regressor_and_the_mean_square(rng, positions):
+    teacher = rng.normal(size=(5, *positions, 4)).astype("float32")
+    student = rng.normal(size=(5, *positions, 6)).astype("float32")
+    loss, kernel, bias = built(teacher, student)
+    square = np.square(student @ kernel + bias - teacher)
+    ours = loss.compute_loss(teacher, student)
+    np.testing.assert_allclose(float(ours), square.mean(), rtol=1e-5)
+    weight = rng.random(5).astype("float32")
+    expected = (square.reshape(5, -1).mean(1) * weight).mean()
+    ours = loss.compute_loss(teacher, student, None, weight)
+    np.testing.assert_allclose(float(ours), expected, rtol=1e-5)
+
+
+def test_a_larger_map_is_resized(rng):
+    teacher = rng.normal(size=(5, 2, 2, 4)).astype("float32")
+    student = rng.normal(size=(5, 4, 4, 6)).astype("float32")
+    loss, kernel, bias = built(teacher, student)
+    # Halving a bilinear map is a mean of two by two.
+    halved = student.reshape(5, 2, 2, 2, 2, 6).mean((2, 4))
+    expected = np.square(halved @ kernel + bias - teacher).mean()
+    ours = loss.compute_loss(teacher, student)
+    np.testing.assert_allclose(float(ours), expected, rtol=1e-5)
+
+
+def test_a_map_and_a_sequence_are_averaged(rng):
+    teacher = rng.normal(size=(5, 2, 3, 4)).astype("float32")
+    student = rng.normal(size=(5, 7, 6)).astype("float32")
+    loss, kernel, bias = built(teacher, student)
+    means = teacher.mean((1, 2)), student.mean(1)
+    expected = np.square(means[1] @ kernel + bias - means[0]).mean()
+    ours = loss.compute_loss(teacher, student)
+    np.testing.assert_allclose(float(ours), expected, rtol=1e-5)
+
+
+def test_the_regressor_trains_and_is_saved_with_the_run(rng, tmp_path):
+    teacher = conv_net(1)
+    teacher.trainable = False
+    model = CrossModalDistiller(
+        teacher,
+        conv_net(3),
+        teacher_modality="depth",
+        student_modality="rgb",
+        teacher_features="stage",
+        student_features="stage_2",
+        distillation_losses=FitNets(),
+        distillation_loss_weights=10.0,
+    )
+    model.compile(keras.optimizers.SGD(0.01))
+    x = {
+        "depth": rng.normal(size=(12, 8, 8, 1)).astype("float32"),
+        "rgb": rng.normal(size=(12, 8, 8, 3)).astype("float32"),
+    }
+    y = np.arange(12) % 3
+    (loss,) = model.distillation_losses.values()
+    before = weights_of(loss)
+    history = model.fit(x, y, epochs=5, verbose=0).history["fit_nets"]
+    assert history[-1] < history[0]
+    assert not np.array_equal(before[0], weights_of(loss)[0])
+    model.save(tmp_path / "run.keras")
+    loaded = keras.models.load_model(tmp_path / "run.keras")
+    (again,) = loaded.distillation_losses.values()
+    np.testing.assert_array_equal(weights_of(again)[0], weights_of(loss)[0])
+    assert not any("regressor" in w.path for w in model.student.weights)

@@ -1,0 +1,63 @@
+"""RKD against loops over pairs and triplets."""
+
+import numpy as np
+import pytest
+
+from keras_c2kd.losses import RKD
+
+
+def huber(a, b):
+    d = abs(a - b)
+    return 0.5 * d * d if d <= 1 else d - 0.5
+
+
+def distances(x):
+    d = np.array([[np.linalg.norm(a - b) for b in x] for a in x])
+    return d / d[d > 0].mean()
+
+
+def cosine(x, i, j, k):
+    u, v = x[i] - x[j], x[k] - x[j]
+    lengths = np.linalg.norm(u) * np.linalg.norm(v)
+    return u @ v / lengths if lengths > 0 else 0.0
+
+
+def by_loops(teacher, student, w, distance_weight, angle_weight):
+    t, s = (x.astype("float64") for x in (teacher, student))
+    d_t, d_s, n = distances(t), distances(s), range(len(t))
+    distance = np.mean(
+        [w[i] * w[j] * huber(d_s[i, j], d_t[i, j]) for i in n for j in n]
+    )
+    angle = np.mean(
+        [
+            w[i] * w[j] * w[k] * huber(cosine(s, i, j, k), cosine(t, i, j, k))
+            for i in n
+            for j in n
+            for k in n
+        ]
+    )
+    return distance_weight * distance + angle_weight * angle
+
+
+@pytest.mark.parametrize("weights", [(25.0, 50.0), (1.0, 0.0), (0.0, 1.0)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_paper_s_formula(rng, weights, weighted):
+    teacher = rng.normal(size=(7, 5)).astype("float32")
+    student = 3 * rng.normal(size=(7, 4)).astype("float32")
+    student[3] = student[2]  # two samples in one place
+    w = rng.random(7) if weighted else np.ones(7)
+    given = w.astype("float32") if weighted else None
+    ours = RKD(*weights).compute_loss(teacher, student, None, given)
+    np.testing.assert_allclose(
+        float(ours), by_loops(teacher, student, w, *weights), rtol=1e-4
+    )
+
+
+def test_maps_are_averaged_over_positions(rng):
+    teacher = rng.normal(size=(5, 3, 4, 6)).astype("float32")
+    student = rng.normal(size=(5, 7, 8)).astype("float32")
+    means = teacher.mean((1, 2)), student.mean(1)
+    ours, expected = (
+        float(RKD().compute_loss(*pair)) for pair in ((teacher, student), means)
+    )
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
