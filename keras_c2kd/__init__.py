@@ -1,6 +1,6 @@
 """Cross-modal knowledge distillation for Keras 3."""
 
-from keras_c2kd import callbacks, layers, losses, metrics, ops
+from keras_c2kd import callbacks, distillers, layers, losses, metrics, ops
 from keras_c2kd._version import __version__
 from keras_c2kd.distillers.c2kd import C2KD
 from keras_c2kd.distillers.cross_modal import CrossModalDistiller
@@ -14,6 +14,7 @@ __all__ = [
     "ProxyHead",
     "__version__",
     "callbacks",
+    "distillers",
     "layers",
     "losses",
     "metrics",
