@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_c2kd.data.geometry import Crops
 from keras_c2kd.data.modality import Draws
+from keras_c2kd.data.order import Order
 from keras_c2kd.data.store import Decoded
 
 
@@ -16,6 +17,8 @@ def make_batches(
     seed: int = 0,
     augment: bool = True,
     crops: Crops | None = None,
+    epoch: int | None = None,
+    start: int = 0,
 ) -> tf.data.Dataset:
     """Makes the dataset that a two-modality model trains or is evaluated on.
 
@@ -30,6 +33,10 @@ def make_batches(
             (`keras.utils.set_random_seed`); each epoch draws new ones.
         augment: `False` trains on the samples as they are.
         crops: how crops are drawn; `None`: `Crops()`.
+        epoch: of training, from 0. The dataset is that epoch alone, whatever was
+            iterated before, so that a run that was stopped can go on with the batches
+            it would have had. `None`: each iteration is a new epoch.
+        start: with `epoch`, how many batches to leave out at its beginning.
 
     Returns:
         Dataset of `({modality: input}, labels)`; labels are int32 `(B,)`, or what the
@@ -37,7 +44,7 @@ def make_batches(
         inputs have an entry `"present"`, modality to bool `(B,)`.
 
     Raises:
-        ValueError: when `batch_size` is not positive.
+        ValueError: when `batch_size` is not positive, or `start` without `epoch`.
 
     Example:
 
@@ -50,19 +57,25 @@ def make_batches(
         raise ValueError(
             f"`batch_size` must be 1 or more. Received: batch_size={batch_size}"
         )
+    if start and epoch is None:
+        raise ValueError(
+            "Expected `epoch` with `start`, since without it the order is drawn anew. "
+            f"Received: epoch=None, start={start}"
+        )
+    order = Order(seed, epoch) if training else None
     # One batch shape in training means one compilation under XLA; but a set
     # smaller than a batch must not become an empty epoch.
     batches = decoded.batches(
         batch_size,
         drop_remainder=training and len(decoded) >= batch_size,
-        shuffle_seed=seed if training else None,
+        order=order,
+        start=start,
     )
     prepare = preparer(decoded, crops or Crops())
     if training and augment:
         # A stateless map with numbers drawn in order stays reproducible when it
         # runs in parallel; they are drawn anew in every epoch.
-        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
-        batches = tf.data.Dataset.zip(batches, seeds)
+        batches = tf.data.Dataset.zip(batches, order.numbers().skip(start))
     batches = batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
     # The next batch is made while the model works on this one.
     return batches.prefetch(tf.data.AUTOTUNE)

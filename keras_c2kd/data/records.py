@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from keras_c2kd.data.decoding import BrokenSample
 from keras_c2kd.data.modality import Modality
+from keras_c2kd.data.order import Order
 from keras_c2kd.data.paths import replace_folder
 from keras_c2kd.data.samples import Samples
 
@@ -131,29 +132,25 @@ class Records:
         return kept, skipped
 
     def batches(
-        self, batch_size: int, drop_remainder: bool, shuffle_seed: int | None
+        self, batch_size: int, drop_remainder: bool, order: Order | None, start: int
     ) -> tf.data.Dataset:
         """Batches of packed samples, `{modality: ..., "position": int64}`."""
         files = [str(self.folder / name) for name in sorted(self.shards)]
         shards = tf.data.Dataset.from_tensor_slices(files)
-        if shuffle_seed is not None:
-            shards = shards.shuffle(
-                len(files), seed=shuffle_seed, reshuffle_each_iteration=True
-            )
+        if order is not None:
+            shards = order.shuffle(shards, len(files))
         records = shards.interleave(
             lambda file: tf.data.TFRecordDataset(file, buffer_size=8 << 20),
-            cycle_length=1 if shuffle_seed is None else min(4, len(files)),
+            cycle_length=1 if order is None else min(4, len(files)),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
         records = records.apply(tf.data.experimental.assert_cardinality(len(self.kept)))
-        if shuffle_seed is not None:
+        if order is not None:
             size = sum(self.shards.values()) / max(len(self.kept), 1)
             buffer = min(len(self.kept), max(batch_size, int(_SHUFFLE / size)))
-            records = records.shuffle(
-                buffer, seed=shuffle_seed, reshuffle_each_iteration=True
-            )
-        batches = records.batch(batch_size, drop_remainder)
+            records = order.shuffle(records, buffer)
+        batches = records.batch(batch_size, drop_remainder).skip(start)
         # Whole batches are parsed: a few large ops, no loop over samples.
         return batches.map(self._parse, num_parallel_calls=tf.data.AUTOTUNE)
 

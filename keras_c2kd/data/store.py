@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_c2kd.data.decoding import BrokenSample, decoded_samples, loader
 from keras_c2kd.data.modality import Modality
+from keras_c2kd.data.order import Order
 from keras_c2kd.data.records import Records
 from keras_c2kd.data.samples import Samples
 
@@ -56,16 +57,21 @@ class Decoded:
         return self.samples.notes
 
     def batches(
-        self, batch_size: int, drop_remainder: bool, shuffle_seed: int | None = None
+        self,
+        batch_size: int,
+        drop_remainder: bool,
+        order: Order | None = None,
+        start: int = 0,
     ) -> tf.data.Dataset:
         """Batches of packed samples, `{modality: ..., "position": int64}`.
 
         Args:
             batch_size: samples per batch.
             drop_remainder: leave out the ragged last batch.
-            shuffle_seed: `None` keeps the order; otherwise each epoch has another.
+            order: `None` keeps that of the samples.
+            start: batches of `order.epoch` to leave out.
         """
-        return self._elements(batch_size, drop_remainder, shuffle_seed)
+        return self._elements(batch_size, drop_remainder, order, start)
 
 
 def decode(
@@ -187,8 +193,9 @@ def from_memory(arrays, count):
         packed = {name: tf.gather(array, positions) for name, array in tensors.items()}
         return {**packed, "position": positions}
 
-    def elements(batch_size, drop_remainder, shuffle_seed):
-        positions = _positions(count, shuffle_seed).batch(batch_size, drop_remainder)
+    def elements(batch_size, drop_remainder, order, start):
+        positions = _positions(count, order, start * batch_size)
+        positions = positions.batch(batch_size, drop_remainder)
         # Whole batches are gathered: one large copy, no loop over samples.
         return positions.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -198,8 +205,8 @@ def from_memory(arrays, count):
 def _from_files(samples, modalities):
     load = loader(samples, modalities)
 
-    def elements(batch_size, drop_remainder, shuffle_seed):
-        dataset = _positions(len(samples), shuffle_seed).map(
+    def elements(batch_size, drop_remainder, order, start):
+        dataset = _positions(len(samples), order, start * batch_size).map(
             lambda position: {**load(position), "position": position},
             num_parallel_calls=tf.data.AUTOTUNE,
         )
@@ -208,9 +215,7 @@ def _from_files(samples, modalities):
     return elements
 
 
-def _positions(count, seed):
-    """Positions, not samples, go through the shuffle: every order is equally likely."""
-    positions = tf.data.Dataset.range(count)
-    if seed is None:
-        return positions
-    return positions.shuffle(count, seed=seed, reshuffle_each_iteration=True)
+def _positions(count, order, start):
+    if order is None:
+        return tf.data.Dataset.range(start, count)
+    return order.positions(count, start)

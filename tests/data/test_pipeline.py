@@ -98,6 +98,38 @@ def test_whole_training_batches_have_one_static_shape():
     assert labels.shape == (8,) and labels.dtype == tf.int32
 
 
+def test_an_epoch_is_the_same_whatever_was_drawn_before():
+    pairs, _ = decoded()
+    tf.random.set_seed(1)
+    first = epoch(make_batches(pairs, 8, True, seed=2, epoch=7))
+    tf.random.set_seed(9)
+    epoch(make_batches(pairs, 8, True, seed=2, epoch=6))
+    batches = make_batches(pairs, 8, True, seed=2, epoch=7)
+    for again in (epoch(batches), epoch(batches)):
+        np.testing.assert_array_equal(again[1], first[1])
+        np.testing.assert_array_equal(again[0]["rgb"], first[0]["rgb"])
+
+
+def test_epochs_are_augmented_and_ordered_anew():
+    pairs, _ = decoded(n=64)
+    orders = {
+        tuple(epoch(make_batches(pairs, 8, True, seed=s, epoch=e))[1])
+        for s in (0, 1, -1)
+        for e in range(4)
+    }
+    assert len(orders) == 12
+    one = make_batches(decoded(n=8)[0], 8, True, seed=0, epoch=0)
+    two = make_batches(decoded(n=8)[0], 8, True, seed=0, epoch=1)
+    (x, y), (other, y_other) = epoch(one), epoch(two)
+    x, other = x["rgb"][np.argsort(y)], other["rgb"][np.argsort(y_other)]
+    assert not (x == other).all(axis=(1, 2, 3)).any()
+
+
+def test_a_start_without_an_epoch_is_refused():
+    with pytest.raises(ValueError, match="Expected `epoch`.*Received: .*start=2"):
+        make_batches(decoded()[0], 8, training=True, start=2)
+
+
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_batch_of_nothing_is_refused(size):
     with pytest.raises(ValueError, match=f"Received: batch_size={size}"):

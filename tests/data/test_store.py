@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from keras_c2kd.data import Modality, Samples, decode, make_batches, read_sun_rgbd
+from keras_c2kd.data.order import Order
 from keras_c2kd.data.store import packed_bytes
 from tests.data.conftest import modalities, packed
 
@@ -40,13 +41,31 @@ def test_every_storage_holds_the_same(train, storage, tmp_path):
 @pytest.mark.parametrize("storage", ["memory", "cache", "files"])
 def test_every_storage_shuffles_anew_and_under_the_seed(train, storage, tmp_path):
     decoded = stored(train, storage, tmp_path)
-    batches = [decoded.batches(8, True, shuffle_seed=seed) for seed in (1, 1, 2)]
+    batches = [decoded.batches(8, True, order=Order(seed)) for seed in (1, 1, 2)]
     one, two, other = (
         [np.concatenate([e["position"] for e in b]) for _ in range(2)] for b in batches
     )
     assert [list(a) for a in one] == [list(a) for a in two]
     assert list(one[0]) != list(one[1]) and list(one[0]) != list(other[0])
     assert all(len(set(order)) == len(order) == len(train) // 8 * 8 for order in one)
+
+
+@pytest.mark.parametrize("storage", ["memory", "cache", "files"])
+def test_every_storage_goes_on_in_the_middle_of_an_epoch(train, storage, tmp_path):
+    decoded = stored(train, storage, tmp_path)
+
+    def labels_and_images(epoch, start=0):
+        batches = make_batches(decoded, 4, True, seed=5, epoch=epoch, start=start)
+        return [(y, x["rgb"]) for x, y in batches.as_numpy_iterator()]
+
+    whole, other = labels_and_images(3), labels_and_images(4)
+    assert [list(y) for y, _ in whole] != [list(y) for y, _ in other]
+    for start in (0, 1, 3, len(whole), len(whole) + 1):
+        rest = labels_and_images(3, start)
+        assert len(rest) == max(0, len(whole) - start)
+        for (y, x), (y_rest, x_rest) in zip(whole[start:], rest, strict=True):
+            np.testing.assert_array_equal(y_rest, y)
+            np.testing.assert_array_equal(x_rest, x)
 
 
 @pytest.mark.parametrize("storage", ["memory", "cache", "files"])
@@ -161,7 +180,7 @@ def test_many_shards_hold_what_one_holds(train, tmp_path, monkeypatch):
     assert sum(manifest["shards"].values()) > 20 * 16 * 16 * 5
     ours = packed(decoded)
     np.testing.assert_array_equal(ours["rgb"], reference["rgb"])
-    epoch = decoded.batches(8, False, shuffle_seed=3)
+    epoch = decoded.batches(8, False, order=Order(3))
     positions = np.concatenate([e["position"] for e in epoch])
     assert sorted(positions) == list(range(len(train)))
 
