@@ -65,10 +65,19 @@ class StudentCheckpoint(keras.callbacks.Callback):
         value = float(logs[self.monitor])
         if not self._improves(value):
             return
-        save_aside(self.model.student, self.filepath)
+        # A model that trains alone is the student itself.
+        save_aside(getattr(self.model, "student", self.model), self.filepath)
         self.best, self.best_epoch = value, epoch
         if self.verbose:
             print(f"\nEpoch {epoch + 1}: {self.monitor} {value:.4f}, student saved")
+
+    def get_state(self) -> dict[str, Any]:
+        """For a `TrainingCheckpoint`."""
+        return {"best": self.best, "best_epoch": self.best_epoch}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """What `get_state` gave in a run that was stopped."""
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
 
     def _improves(self, value):
         if self.best is None:
