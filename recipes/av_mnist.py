@@ -9,11 +9,8 @@
 recordings/ of the Free Spoken Digit Dataset. Expected figures are in README.md here.
 """
 
-import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
-
-from absl import app, flags
 from loading import data_dir, reader_flags
-from runner import run
+from recipe import Recipe, start
 
 SCALING = {"image": (1 / 127.5, -1.0), "audio": (0.2, 1.0)}
 
@@ -33,17 +30,26 @@ def modalities(_):
     return {"image": Digits(), "audio": audio}
 
 
-def main(_) -> None:
+def crops():
     from keras_c2kd.data import Crops
 
-    # A mirrored 2 is none.
-    crops = Crops(smallest=0.8, mirror=0.0)
-    run("av_mnist", ("image", "audio"), load, modalities, SCALING, crops)
+    return Crops(smallest=0.8, mirror=0.0)  # a mirrored 2 is none
 
+
+RECIPE = Recipe(
+    "av_mnist",
+    ("image", "audio"),
+    load,
+    modalities,
+    SCALING,
+    crops,
+    defaults={
+        "teacher": "audio",
+        "student": "image",
+        "batch_size": 32,
+        "epochs": 10,
+    },
+)
 
 if __name__ == "__main__":
-    flags.FLAGS.set_default("teacher", "audio")
-    flags.FLAGS.set_default("student", "image")
-    flags.FLAGS.set_default("batch_size", 32)
-    flags.FLAGS.set_default("epochs", 10)
-    app.run(main)
+    start(RECIPE)

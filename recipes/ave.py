@@ -13,14 +13,11 @@ run says how many are there, `--min_found=0.9` asks for that many. Expected figu
 in README.md here.
 """
 
-import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
-
-import nets
-from absl import app, flags
 from loading import data_dir, reader_flags
-from runner import FLAGS, run
+from nets import IMAGENET
+from recipe import FLAGS, Recipe, start
 
-SCALING = {"image": nets.IMAGENET, "audio": (1.0, 0.0)}
+SCALING = {"image": IMAGENET, "audio": (1.0, 0.0)}
 
 
 def load():
@@ -40,15 +37,22 @@ def modalities(_):
     return {"image": Frames(FLAGS.image_size), "audio": audio}
 
 
-def main(_) -> None:
+def crops():
     from keras_c2kd.data import IMAGENET_CROPS
 
     # Pictures of the miniature are small; an eighth of one shows nothing.
-    crops = IMAGENET_CROPS if FLAGS.data_dir else None
-    run("ave", ("image", "audio"), load, modalities, SCALING, crops)
+    return IMAGENET_CROPS if FLAGS.data_dir else None
 
+
+RECIPE = Recipe(
+    "ave",
+    ("image", "audio"),
+    load,
+    modalities,
+    SCALING,
+    crops,
+    defaults={"teacher": "audio", "student": "image"},
+)
 
 if __name__ == "__main__":
-    flags.FLAGS.set_default("teacher", "audio")
-    flags.FLAGS.set_default("student", "image")
-    app.run(main)
+    start(RECIPE)

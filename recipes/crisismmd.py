@@ -11,11 +11,9 @@
 those of the train list. Expected figures are in README.md here.
 """
 
-import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
-
-from absl import app, flags
+from absl import flags
 from loading import data_dir, reader_flags
-from runner import FLAGS, run
+from recipe import FLAGS, Recipe, start
 
 flags.DEFINE_enum(
     "task", "humanitarian", ["humanitarian", "informative", "damage"], "The labels."
@@ -42,11 +40,14 @@ def modalities(train):
     return {"image": Rgb(FLAGS.image_size), "text": text}
 
 
-def main(_) -> None:
-    run("crisismmd", ("image", "text"), load, modalities, SCALING)
-
+RECIPE = Recipe(
+    "crisismmd",
+    ("image", "text"),
+    load,
+    modalities,
+    SCALING,
+    defaults={"teacher": "text", "student": "image"},
+)
 
 if __name__ == "__main__":
-    flags.FLAGS.set_default("teacher", "text")
-    flags.FLAGS.set_default("student", "image")
-    app.run(main)
+    start(RECIPE)

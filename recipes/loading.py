@@ -1,10 +1,10 @@
 """A recipe's data: found or generated, split, decoded, in batches."""
 
+import hashlib
 import os
 from importlib import import_module
 from pathlib import Path
 
-import keras
 from absl import flags
 
 FLAGS = flags.FLAGS
@@ -39,12 +39,24 @@ class Data:
         self.classes = len(self.parts["train"].class_names)
         # Pixels are many: their logits of a large batch would not fit in memory.
         size = FLAGS.batch_size if "labels" in self.modalities else 128
-        self.train = lambda seed: make_batches(
-            self.parts["train"], FLAGS.batch_size, training=True, seed=seed, crops=crops
-        )
+        self.crops = crops
         self.validation, self.test = (
             make_batches(self.parts[part], size, training=False)
             for part in ("validation", "test")
+        )
+
+    def train(self, seed, epoch, start=0):
+        """Training batches of an epoch, from batch `start` on."""
+        from keras_c2kd.data import make_batches
+
+        return make_batches(
+            self.parts["train"],
+            FLAGS.batch_size,
+            training=True,
+            seed=seed,
+            crops=self.crops,
+            epoch=epoch,
+            start=start,
         )
 
     def only(self, batches, modality):
@@ -52,6 +64,14 @@ class Data:
         from keras_c2kd.data import one_modality
 
         return one_modality(batches, modality)
+
+    def fingerprint(self):
+        """Of which samples are in which part, with which labels."""
+        digest = hashlib.sha256()
+        for name, part in self.parts.items():
+            digest.update(repr((name, part.class_names, part.ids)).encode())
+            digest.update(part.labels.tobytes())
+        return digest.hexdigest()
 
     def __str__(self):
         sizes = ", ".join(f"{len(part)} {name}" for name, part in self.parts.items())
@@ -95,6 +115,8 @@ def bar(title):
 
     def progress(done, total):
         if not bars:
+            import keras
+
             print(title)
             bars[title] = keras.utils.Progbar(total, unit_name="sample")
         bars[title].update(done)

@@ -2,8 +2,6 @@
 
 from absl import flags
 
-from keras_c2kd import models
-
 # (value - mean) / deviation of ImageNet's pixels, as scale and offset of 0..255.
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 IMAGENET = (
@@ -35,6 +33,8 @@ def build(role, modality, classes, scaling=(1.0, 0.0), per_pixel=False):
     Returns:
         The model, and the name of the layer that feeds its proxy head.
     """
+    from keras_c2kd import models
+
     if modality.kind == "tokens":
         return build_text(role, modality, classes), "features"
     scale, offset = scaling
@@ -44,8 +44,14 @@ def build(role, modality, classes, scaling=(1.0, 0.0), per_pixel=False):
         return models.segmenter(shape, classes, encoder, **options), "stage3"
     if modality.kind == "frames":
         of_one = encoder(shape[1:], classes, **options)
-        return models.over_frames(of_one, frames=shape[0]), "stage3"
+        taps = dict.fromkeys(("stage3", last_tap(of_one, "stage3")))
+        return models.over_frames(of_one, frames=shape[0], taps=tuple(taps)), "stage3"
     return encoder(shape, classes, **options), "stage3"
+
+
+def last_tap(model, tap):
+    """The layer of the last features; `tap` where there is none behind it."""
+    return "stage4" if "stage4" in [layer.name for layer in model.layers] else tap
 
 
 def encoder(shape, classes, **options):
@@ -56,7 +62,9 @@ def encoder(shape, classes, **options):
                 "Expected an encoder that has pre-trained weights, --encoder=resnet18 "
                 "or larger, with --image_preset. Received: --encoder=small_resnet"
             )
-        return models.small_resnet(shape, classes, **options)
+        from keras_c2kd.models import small_resnet
+
+        return small_resnet(shape, classes, **options)
     from keras_c2kd.models.hub import hub_resnet
 
     depth = int(FLAGS.encoder.removeprefix("resnet"))

@@ -13,12 +13,9 @@ no term and no figure. At the full size, batch 4, a step of C2KD takes less than
 (benchmarks/README.md).
 """
 
-import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
-
 import tasks
-from absl import app, flags
 from loading import data_dir, reader_flags
-from runner import FLAGS, run
+from recipe import FLAGS, Recipe, start
 
 # Values as the sensors give them go in; the model scales them to about [-1, 1].
 SCALING = {"rgb": (1 / 127.5, -1.0), "depth": (1 / 4.0, -1.0)}
@@ -38,13 +35,15 @@ def modalities(_):
     return {"rgb": NyuRgb(*size), "depth": NyuDepth(*size), "labels": NyuLabels(*size)}
 
 
-def main(_) -> None:
-    task = tasks.Segmentation()
-    run("nyu_depth_v2", ("rgb", "depth"), load, modalities, SCALING, task=task)
-
+RECIPE = Recipe(
+    "nyu_depth_v2",
+    ("rgb", "depth"),
+    load,
+    modalities,
+    SCALING,
+    task=tasks.Segmentation(),
+    defaults={"teacher": "depth", "student": "rgb", "image_size": 60},
+)
 
 if __name__ == "__main__":
-    flags.FLAGS.set_default("teacher", "depth")
-    flags.FLAGS.set_default("student", "rgb")
-    flags.FLAGS.set_default("image_size", 60)
-    app.run(main)
+    start(RECIPE)

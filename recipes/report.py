@@ -1,22 +1,34 @@
 """What a run leaves behind: log.csv, results.json, curves, and the printed table."""
 
 import csv
-import json
 import os
-import platform
-from importlib import import_module
 
 import keras
 import numpy as np
+from files import write_aside, write_json
 
 AGREEMENT = {"krc": "KRC", "selected": "sel."}
 
 
 class Log:
-    """One row per epoch of every training, in one file that is never half-written."""
+    """One row per epoch of every training, in one file that is never half-written.
+
+    A file that is there is gone on with.
+    """
 
     def __init__(self, path):
         self.path, self.rows = path, []
+        if path.exists():
+            with open(path, newline="", encoding="utf-8") as file:
+                self.rows = [as_numbers(row) for row in csv.DictReader(file)]
+
+    def cut(self, model, seed, epoch):
+        """Leaves out what was logged from an epoch on: it is trained once more."""
+        self.rows = [
+            row
+            for row in self.rows
+            if (row["model"], row["seed"]) != (model, seed) or row["epoch"] < epoch
+        ]
 
     def callback(self, model, seed):
         """A callback that adds the epochs of one training."""
@@ -39,21 +51,14 @@ class Log:
         write_aside(self.path, rows)
 
 
-def write_aside(path, write):
-    """Call `write(file)` on a neighbouring file, then rename it."""
-    aside = path.with_name(f".{path.name}.writing")
-    with open(aside, "w", newline="", encoding="utf-8") as file:
-        write(file)
-    os.replace(aside, path)
+def as_numbers(row):
+    """A row as it was before it was written: CSV keeps floats to the bit."""
+    whole = {"seed": int, "epoch": int, "model": str}
+    return {k: whole.get(k, float)(text) for k, text in row.items() if text != ""}
 
 
-def write_json(path, content):
-    write_aside(path, lambda file: json.dump(content, file, indent=2, default=str))
-
-
-def write_results(folder, results, parts, task):
+def write_results(folder, results, parts, task, provenance):
     """Scores on test by model and seed, with what is needed to judge them."""
-    packages = ("keras_c2kd", "keras", keras.config.backend(), "numpy")
     content = {
         "results": results,
         "summary": {model: summary(scores) for model, scores in results.items()},
@@ -62,9 +67,7 @@ def write_results(folder, results, parts, task):
         "classes": list(parts["train"].class_names),
         "skipped": {name: part.skipped for name, part in parts.items()},
         "notes": {name: list(part.notes) for name, part in parts.items()},
-        "backend": keras.config.backend(),
-        "python": platform.python_version(),
-        "packages": {name: import_module(name).__version__ for name in packages},
+        "provenance": provenance,
     }
     write_json(folder / "results.json", content)
 

@@ -11,11 +11,9 @@ miniature is generated once, in the same layout, and read like the real thing. W
 run prints, and how long it takes, is in the README.
 """
 
-import quiet  # noqa: F401, I001 - before whatever imports TensorFlow
-
-from absl import app, flags
+from absl import flags
 from loading import data_dir, reader_flags
-from runner import FLAGS, run
+from recipe import FLAGS, Recipe, start
 
 flags.DEFINE_enum("depth", "depth_bfx", ["depth_bfx", "depth"], "Holes filled, or raw.")
 
@@ -38,11 +36,14 @@ def modalities(_):
     return {"rgb": Rgb(FLAGS.image_size), "depth": Depth(FLAGS.image_size)}
 
 
-def main(_) -> None:
-    run("sun_rgbd", ("rgb", "depth"), load, modalities, SCALING)
-
+RECIPE = Recipe(
+    "sun_rgbd",
+    ("rgb", "depth"),
+    load,
+    modalities,
+    SCALING,
+    defaults={"teacher": "depth", "student": "rgb"},
+)
 
 if __name__ == "__main__":
-    flags.FLAGS.set_default("teacher", "depth")
-    flags.FLAGS.set_default("student", "rgb")
-    app.run(main)
+    start(RECIPE)

@@ -1,9 +1,6 @@
 """What a run is judged by: one label per sample, or one per pixel."""
 
-import keras
 import numpy as np
-
-from keras_c2kd.metrics import segmentation_scores
 
 VOID = 255  # pixels without a label
 
@@ -14,8 +11,11 @@ class Classification:
     columns = {"top1": "top-1", "mean_class": "mean class"}
     headline = "top1"
     monitor = "val_accuracy"
+    unit = "samples"
 
     def loss(self):
+        import keras
+
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def metrics(self, classes):
@@ -39,13 +39,18 @@ class Segmentation:
     }
     headline = "mean_iou"
     monitor = "val_mean_io_u"
+    unit = "pixels"
 
     def loss(self):
+        import keras
+
         return keras.losses.SparseCategoricalCrossentropy(
             from_logits=True, ignore_class=VOID
         )
 
     def metrics(self, classes):
+        import keras
+
         return [
             keras.metrics.MeanIoU(
                 classes, name="mean_io_u", ignore_class=VOID, sparse_y_pred=False
@@ -54,4 +59,6 @@ class Segmentation:
 
     def scores(self, confusion):
         """Figures from a confusion matrix of pixels, rows = labels."""
+        from keras_c2kd.metrics import segmentation_scores
+
         return segmentation_scores(confusion)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 RECIPES = Path(__file__).parents[2] / "recipes"
+sys.path.append(str(RECIPES))  # where a recipe finds its modules
 
 
 @pytest.fixture(scope="session")
@@ -14,22 +15,54 @@ def home(tmp_path_factory):
     return tmp_path_factory.mktemp("keras_home")
 
 
-@pytest.fixture
-def run(tmp_path, home):
-    """A recipe as a user runs it: a process of its own, from another folder."""
+@pytest.fixture(scope="session")
+def start(home):
+    """Starts a recipe as a user does: a process of its own, from another folder."""
 
-    def run(recipe, *flags, expect=0):
-        environment = {**os.environ, "KERAS_HOME": str(home)}
-        environment["KERAS_BACKEND"] = "tensorflow"
-        done = subprocess.run(
+    def start(folder, recipe, *flags, backend="tensorflow", **options):
+        environment = {**os.environ, "KERAS_HOME": str(home), "KERAS_BACKEND": backend}
+        return subprocess.Popen(
             [sys.executable, str(RECIPES / f"{recipe}.py"), *flags],
-            cwd=tmp_path,
+            cwd=folder,
             env=environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=900,
+            **options,
         )
-        assert (done.returncode != 0) == bool(expect), done.stderr + done.stdout
-        return done
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def run_in(start):
+    """The same, until it ends."""
+
+    def run(folder, recipe, *flags, expect=0, **options):
+        process = start(folder, recipe, *flags, **options)
+        stdout, stderr = process.communicate(timeout=900)
+        assert (process.returncode != 0) == bool(expect), stderr + stdout
+        return subprocess.CompletedProcess(
+            process.args, process.returncode, stdout, stderr
+        )
 
     return run
+
+
+@pytest.fixture
+def run(tmp_path, run_in):
+    """The same, in the test's folder."""
+
+    def run(recipe, *flags, expect=0):
+        return run_in(tmp_path, recipe, *flags, expect=expect)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, run_in):
+    """A small contest that nothing has happened to, and what it printed."""
+    folder = tmp_path_factory.mktemp("contest")
+    flags = ("--smoke", "--methods=alone,kd,c2kd", "--seeds=2", "--run_dir=run")
+    done = run_in(folder, "compare", "sun_rgbd", *flags, "--workers=2")
+    return folder / "run", done.stdout

@@ -1,0 +1,1 @@
+"""A fair contest of methods, for `recipes/compare.py`."""

@@ -1,0 +1,234 @@
+"""The figures of a contest's report: small, so that a phone shows them readably."""
+
+import base64
+import io
+from itertools import cycle
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+from matplotlib.ticker import MaxNLocator
+from methods import METHODS
+
+WIDTH = 4.4  # inches; about 400 pixels, one column of a page
+STYLE = {
+    "font.size": 9,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.alpha": 0.3,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "svg.hashsalt": "contest",  # the same figure, the same bytes
+}
+
+# Okabe-Ito and Tol's muted colours, told apart without seeing red and green; lines of
+# one colour family differ in their dashes too.
+_COLOURS = {
+    "alone": ("#000000", "-"),
+    "kd": ("#0072B2", "-"),
+    "c2kd": ("#D55E00", "-"),
+    "dkd": ("#56B4E9", "--"),
+    "dist": ("#009E73", "-"),
+    "nkd": ("#CC79A7", "-"),
+    "rkd": ("#E69F00", "--"),
+    "dml": ("#332288", "-."),
+    "fitnets": ("#117733", "--"),
+    "shake": ("#882255", "-"),
+    "fdcmkd": ("#999933", "-."),
+    "ucmkd": ("#88CCEE", ":"),
+}
+
+
+def colour(method):
+    """The same one in every figure."""
+    return _COLOURS.get(method, ("#AA4499", "--"))[0]
+
+
+def dashes(method):
+    return _COLOURS.get(method, ("#AA4499", "--"))[1]
+
+
+def figure(height):
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def as_svg(draw, *arguments) -> str:
+    """A data URI of what `draw(*arguments)` returns."""
+    with rc_context(STYLE):
+        file = io.BytesIO()
+        draw(*arguments).savefig(file, format="svg", metadata={"Date": None})
+    return data_uri("image/svg+xml", file.getvalue())
+
+
+def as_png(pixels, colour_map=None) -> str:
+    """A data URI of an array of pixels."""
+    file = io.BytesIO()
+    imsave(file, pixels, format="png", cmap=colour_map)
+    return data_uri("image/png", file.getvalue())
+
+
+def data_uri(kind, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def dots(scores, label):
+    """A line per method: a dot for every seed, a bar for their mean.
+
+    Args:
+        scores: method to its scores in percent, one per seed.
+        label: of the axis.
+    """
+    result = figure(height=0.7 + 0.32 * len(scores))
+    axis = result.subplots()
+    for row, (method, values) in enumerate(scores.items()):
+        # Seeds one above the other, in their order, so that equal ones are seen.
+        shift = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else [0.0]
+        paint = {"color": colour(method)}
+        axis.plot(values, row + np.array(shift), "o", ms=4, alpha=0.7, mew=0, **paint)
+        axis.plot([np.mean(values)] * 2, [row - 0.33, row + 0.33], lw=2.5, **paint)
+    axis.set_yticks(range(len(scores)), [METHODS[method].title for method in scores])
+    axis.invert_yaxis()
+    axis.set_xlabel(label)
+    return result
+
+
+ANSWERS = {
+    "both_right": ("both right", "#009E73"),
+    "only_teacher_right": ("only the teacher", "#56B4E9"),
+    "only_student_right": ("only the student", "#E69F00"),
+    "neither_right": ("neither", "#BBBBBB"),
+}
+
+
+def answers(shares, label):
+    """A bar per method: whom it leaves right.
+
+    Args:
+        shares: method to percent by name, those of `ANSWERS`.
+        label: of the axis.
+    """
+    result = figure(height=1.2 + 0.3 * len(shares))
+    axis = result.subplots()
+    methods, left = list(shares), np.zeros(len(shares))
+    for name, (words, paint) in ANSWERS.items():
+        widths = np.array([shares[method][name] for method in methods])
+        axis.barh(range(len(methods)), widths, left=left, color=paint, label=words)
+        left += widths
+    axis.set_yticks(range(len(methods)), [METHODS[method].title for method in methods])
+    axis.invert_yaxis()
+    axis.set(xlabel=label, xlim=(0, 100))
+    result.legend(loc="outside lower center", ncols=2)
+    return result
+
+
+def cumulative(series, unit):
+    """Distributions of rank correlations, each as a curve that rises to 100 %.
+
+    Args:
+        series: counts in equal bins over [-1, 1], by method for its student and the
+            teacher, by any other name for two nets of one modality.
+        unit: what is counted, in words.
+    """
+    result = figure(height=2.6 + 0.2 * -(-len(series) // 2))
+    axis = result.subplots()
+    grey = cycle([("#777777", "--"), ("#777777", ":")])
+    for name, counts in series.items():
+        if name in METHODS:
+            label = f"teacher and {METHODS[name].title}"
+            paint = colour(name), dashes(name)
+        else:
+            label, paint = name, next(grey)
+        reached = 100 * np.cumsum([0, *counts]) / np.sum(counts)
+        edges = np.linspace(-1.0, 1.0, len(reached))
+        axis.plot(edges, reached, label=label, color=paint[0], ls=paint[1])
+    axis.set(xlabel="rank correlation (KRC)", ylabel=f"test {unit} at or below it (%)")
+    result.legend(loc="outside lower center", ncols=2)
+    return result
+
+
+def curves(series, label, limits=None):
+    """Means over seeds by epoch, a line per method.
+
+    Args:
+        series: method to values `(seeds, epochs)`.
+        label: of the vertical axis.
+        limits: of that axis.
+    """
+    result = figure(height=2.6 + 0.2 * -(-len(series) // 3))
+    axis = result.subplots()
+    for method, values in series.items():
+        mean = np.mean(values, axis=0)
+        epochs = np.arange(1, len(mean) + 1)
+        paint = {"color": colour(method), "ls": dashes(method)}
+        marker = "o" if len(mean) < 3 else ""
+        axis.plot(
+            epochs, mean, lw=1.5, marker=marker, label=METHODS[method].title, **paint
+        )
+    axis.set(ylabel=label, ylim=limits)
+    of_epochs(axis, len(mean))
+    result.legend(loc="outside lower center", ncols=3)
+    return result
+
+
+def of_epochs(axis, epochs):
+    axis.set(xlabel="epoch", xlim=(0.5, epochs + 0.5))
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def histogram_over_epochs(share, edges, unit):
+    """Where the rank correlations are, epoch by epoch.
+
+    Args:
+        share: percent, `(epochs, bins)`.
+        edges: of the bins.
+        unit: what is counted, in words.
+    """
+    result = figure(height=2.8)
+    axis = result.subplots()
+    extent = (0.5, len(share) + 0.5, edges[0], edges[-1])
+    image = axis.imshow(
+        np.transpose(share),
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        cmap="cividis",
+    )
+    axis.axhline(0.0, color="white", lw=0.8, ls="--")
+    axis.grid(False)
+    axis.set_ylabel("rank correlation (KRC)")
+    of_epochs(axis, len(share))
+    result.colorbar(image, label=f"validation {unit} (%)")
+    return result
+
+
+def short(name, most=16):
+    """A class's name as a label of an axis."""
+    name = name.replace("_", " ")
+    return name if len(name) <= most else name[: most - 1].rstrip() + "\u2026"
+
+
+def confusion(counts, classes):
+    """Rows are labels, in percent of their samples.
+
+    Args:
+        counts: `(C, C)`.
+        classes: their names; left out where they are many.
+    """
+    named = len(classes) <= 12
+    ticks = [short(name) for name in classes]
+    result = figure(height=3.0 + 0.04 * max(map(len, ticks)) * named)
+    axis = result.subplots()
+    total = np.maximum(np.sum(counts, axis=1, keepdims=True), 1)
+    image = axis.imshow(
+        100 * np.asarray(counts) / total, cmap="cividis", vmin=0, vmax=100
+    )
+    if named:
+        axis.set_xticks(range(len(classes)), ticks, rotation=90)
+        axis.set_yticks(range(len(classes)), ticks)
+    axis.grid(False)
+    axis.set(xlabel="predicted class", ylabel="true class")
+    result.colorbar(image, label="of the true class (%)", shrink=0.7)
+    return result

@@ -1,0 +1,97 @@
+"""Which cells a contest has, and which setting of a method goes on to all seeds."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from methods import METHODS, PAPER
+
+from contest.folder import Cell, Contest
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a command asks for.
+
+    Attributes:
+        directions: pairs of teacher's and student's modality.
+        methods: of `METHODS`.
+        seeds: of the students; the teacher has the first.
+        search: settings tried for each method; 1 is the paper's alone.
+    """
+
+    directions: Sequence[tuple[str, str]]
+    methods: Sequence[str]
+    seeds: Sequence[int]
+    search: int = 1
+
+    def teachers(self) -> list[Cell]:
+        return [Cell(*pair, "teacher", self.seeds[0]) for pair in self.directions]
+
+    def settings(self, method: str) -> list[str]:
+        """Those that are tried, the paper's first."""
+        return list(METHODS[method].search)[: self.search]
+
+    def tried(self, direction, method) -> list[Cell]:
+        """The first seed with every setting."""
+        seed = self.seeds[0]
+        settings = self.settings(method)
+        return [Cell(*direction, method, seed, setting) for setting in settings]
+
+    def search_cells(self) -> list[Cell]:
+        """All that must be run before `choose`; none without a search."""
+        return [
+            cell
+            for pair in self.directions
+            for method in self.methods
+            for cell in self.tried(pair, method)
+            if self.search > 1
+        ]
+
+    def choose(self, contest: Contest) -> dict[tuple[tuple[str, str], str], str]:
+        """`{(direction, method): setting}`, by validation with the first seed.
+
+        Raises:
+            ValueError: a method of which no setting could be trained.
+        """
+        return {
+            (pair, method): self._best(contest, pair, method)
+            for pair in self.directions
+            for method in self.methods
+        }
+
+    def _best(self, contest, pair, method):
+        if self.search == 1:
+            return PAPER
+        results = {cell: contest.result(cell) for cell in self.tried(pair, method)}
+        done = {cell: r for cell, r in results.items() if r is not None}
+        if not done:
+            raise ValueError(
+                f"Expected one setting of {method} that can be trained; see output.txt "
+                f"in {contest.at(next(iter(results))).parent}. Received: none"
+            )
+        # The first of equal ones, which is the paper's.
+        return max(done, key=lambda cell: done[cell]["validation"]["value"]).setting
+
+    def cells(self, chosen: Mapping) -> list[Cell]:
+        """Every method on every seed; all methods of a seed before the next one."""
+        return [
+            Cell(*pair, method, seed, chosen[pair, method])
+            for seed in self.seeds
+            for pair in self.directions
+            for method in self.methods
+        ]
+
+    def gaps(self) -> list[Cell]:
+        """A cell for each direction where a modality has a net of another seed."""
+        if "alone" not in self.methods or len(self.seeds) < 2:
+            return []
+        both = len(self.directions) > 1
+        roles = "teacher-student" if both else "student"
+        return [Cell(*pair, "gap", self.seeds[0], roles) for pair in self.directions]
+
+    def trainings(self) -> int:
+        """How many cells train; the first seed of a chosen setting has been tried."""
+        per_method = [
+            len(self.settings(method)) + len(self.seeds) - 1 for method in self.methods
+        ]
+        return len(self.directions) * (1 + sum(per_method))

@@ -1,0 +1,166 @@
+"""The methods of a contest, each with its paper's settings, by the name of a flag.
+
+A new one is one entry: the function that makes its distiller, whether its teacher is
+frozen, and what --search may try. Nothing here imports a framework until it is used.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+PAPER = "1x"  # the setting of a method that is its paper's
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A teacher and a student, as a method is given them.
+
+    Attributes:
+        teacher: pre-trained, logits `(B, ..., C)`.
+        student: with the initial weights that all methods of a seed share.
+        modalities: names in the batches, teacher's and student's.
+        taps: layers in the middle of both, the paper's for its proxies.
+        last: layers of the last features before the classifiers.
+        steps: training steps there will be, for schedules.
+        select: of dense logits, see `keras_c2kd.OFSD`.
+    """
+
+    teacher: Any
+    student: Any
+    modalities: tuple[str, str]
+    taps: tuple[str, str]
+    last: tuple[str, str]
+    steps: int
+    select: str = "position"
+
+    def arguments(self, last: bool = False) -> dict[str, Any]:
+        """What every `CrossModalDistiller` takes."""
+        return {
+            "teacher": self.teacher,
+            "student": self.student,
+            **by_role("modality", self.modalities),
+            **by_role("features", self.last if last else self.taps),
+        }
+
+
+def by_role(name: str, both: tuple[str, str]) -> dict[str, str]:
+    return dict(zip((f"teacher_{name}", f"student_{name}"), both, strict=True))
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """How a student is trained.
+
+    Attributes:
+        title: its name in tables and figures.
+        build: `build(pair, **settings)`, an uncompiled distiller; None: on labels
+            alone, without a teacher.
+        frozen: the teacher stays as it was pre-trained.
+        search: what --search tries, by name, as the `settings` of `build`; the first
+            is the paper's, and what is run without a search.
+    """
+
+    title: str
+    build: Callable[..., Any] | None = None
+    frozen: bool = True
+    search: Mapping[str, Mapping[str, Any]] = dataclasses.field(
+        default_factory=lambda: {PAPER: {}}
+    )
+
+
+def multiples(**settings: float) -> dict[str, dict[str, float]]:
+    """The paper's weights first, then a third and three times of them."""
+    return {
+        f"{m:g}x": {name: m * value for name, value in settings.items()}
+        for m in (1.0, 0.3, 3.0)
+    }
+
+
+def loss(name: str, last: bool = False, warmup: float = 0.0, **settings: Any):
+    """`build` of a method that is one of `keras_c2kd.losses`, with its defaults.
+
+    Args:
+        name: the class.
+        last: of features, it compares the last ones, not those in the middle.
+        warmup: share of the training in which its weight grows from 0.
+        **settings: arguments of the class.
+    """
+
+    def build(pair, weight=1.0):
+        from keras_c2kd import CrossModalDistiller, losses
+
+        return CrossModalDistiller(
+            **pair.arguments(last),
+            distillation_losses={name.lower(): getattr(losses, name)(**settings)},
+            distillation_loss_weights=[growing(weight, warmup * pair.steps)],
+        )
+
+    return build
+
+
+def growing(weight: float, steps: float):
+    """A weight that grows from 0 in a straight line, over so many steps."""
+    import keras
+
+    if not steps:
+        return weight
+    ramp = keras.optimizers.schedules.PolynomialDecay  # power 1, upwards
+    return ramp(0.0, max(1, round(steps)), end_learning_rate=weight)
+
+
+def distiller(module: str, name: str, last: bool = False):
+    """`build` of a method that is a class of `keras_c2kd.distillers`."""
+
+    def build(pair, **settings):
+        found = getattr(import_module(f"keras_c2kd.distillers.{module}"), name)
+        return found(**pair.arguments(last), **settings)
+
+    return build
+
+
+def c2kd(pair, **settings):
+    from keras_c2kd import C2KD, OFSD
+
+    return C2KD(**pair.arguments(), ofsd=OFSD(select=pair.select), **settings)
+
+
+WEIGHT = multiples(weight=1.0)
+
+METHODS = {
+    "alone": Method("student alone"),
+    "kd": Method("KD", loss("KD"), search=WEIGHT),
+    # As in its paper, over the first 20 of 240 epochs.
+    "dkd": Method("DKD", loss("DKD", warmup=20 / 240), search=WEIGHT),
+    "dist": Method("DIST", loss("DIST"), search=WEIGHT),
+    "nkd": Method("NKD", loss("NKD"), search=WEIGHT),
+    "rkd": Method("RKD", loss("RKD", last=True), search=WEIGHT),
+    "dml": Method("DML", loss("DML"), frozen=False, search=WEIGHT),
+    "fitnets": Method("FitNets", loss("FitNets"), search=multiples(weight=100.0)),
+    "shake": Method(
+        "SHAKE", distiller("shake", "SHAKE"), search=multiples(mutual_weight=1.0)
+    ),
+    "fdcmkd": Method(
+        "FD-CMKD",
+        distiller("fd_cmkd", "FDCMKD", last=True),
+        search=multiples(low_weight=1.0, high_weight=1.0),
+    ),
+    "ucmkd": Method(
+        "UCMKD",
+        distiller("ucmkd", "UCMKD", last=True),
+        search=multiples(feature_weight=1.0, label_weight=1.0),
+    ),
+    "c2kd": Method(
+        "C2KD", c2kd, frozen=False, search=multiples(cross_modal_weight=1.0)
+    ),
+}
+
+
+def check_methods(names: list[str]) -> None:
+    """Refuse a method that does not exist, or one that is named twice."""
+    unknown = [name for name in names if name not in METHODS]
+    if unknown or not names or len(set(names)) < len(names):
+        raise ValueError(
+            f"Expected --methods to be different ones of {', '.join(METHODS)}. "
+            f"Received: --methods={','.join(names)}"
+        )
