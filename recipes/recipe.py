@@ -23,6 +23,7 @@ flags.DEFINE_float("learning_rate", 0.02, "Of SGD with momentum 0.9, at the star
 flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.")
 flags.DEFINE_integer("seeds", 1, "How many seeds, from --seed on, with one teacher.", 1)
 flags.DEFINE_string("run_dir", None, "A new folder, or a run to go on with.")
+flags.DEFINE_list("export", [], "Of keras, savedmodel, onnx, litert: the student.")
 flags.DEFINE_bool("resume", False, "Go on with the newest run that is not done.")
 flags.DEFINE_float("checkpoint_minutes", 5.0, "Between checkpoints in an epoch.", 0)
 flags.DEFINE_bool("smoke", False, "One epoch of little: seconds, for tests.")

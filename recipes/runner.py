@@ -11,6 +11,7 @@ from loading import Data
 from methods import METHODS, PAPER
 from recipe import FLAGS, end_in_one_sentence
 from settings import provenance, remember, settings_that_matter
+from shipping import check_formats, ship
 from training import Training, delete_checkpoints, make_deterministic
 
 
@@ -24,6 +25,7 @@ def _run(recipe):
     recipe.check_flags()
     if FLAGS.smoke:
         FLAGS.epochs, FLAGS.image_size, FLAGS.seeds = 1, 32, 1
+    check_formats()
     make_deterministic()
     folder = run_folder(recipe.name)
     data = Data(recipe.load(), recipe.modalities, recipe.crops())
@@ -62,6 +64,8 @@ class Run:
         )
         report.draw_curves(self.log.rows, self.folder / "curves.png", self.task)
         print(report.table(results, FLAGS.teacher, FLAGS.student, self.task))
+        if FLAGS.export:
+            ship(self, results)
 
     def once(self, name, train, seed):
         """Scores on test of a training; those of one that is done are kept."""

@@ -10,7 +10,7 @@ from files import read_json, write_json
 from recipe import FLAGS
 
 # Flags that say what is run, where and how fast, but not what comes out of a training.
-FREE = {"run_dir", "cache_dir", "seeds", "checkpoint_minutes", "resume"}
+FREE = {"run_dir", "cache_dir", "seeds", "checkpoint_minutes", "resume", "export"}
 
 
 def settings_that_matter(recipe, free=frozenset()) -> dict:

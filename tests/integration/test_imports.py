@@ -20,11 +20,16 @@ ALLOWED = {
     "diagnostics": {"ops"},
     "callbacks": {"diagnostics"},
     "models": set(),
+    "export": {"data"},
     "data": set(),
     "distillers": {"ops", "losses", "layers", "metrics", "backend"},
 }
 FRAMEWORKS = {"tensorflow", "jax", "torch"}
-MAY_IMPORT_A_FRAMEWORK = {"backend": FRAMEWORKS, "data": {"tensorflow"}}
+MAY_IMPORT_A_FRAMEWORK = {
+    "backend": FRAMEWORKS,
+    "data": {"tensorflow"},
+    "export": {"tensorflow"},  # in processes of their own
+}
 
 
 def imported(path):

@@ -11,7 +11,8 @@ import pytest
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", [[], ["--teacher=rgb", "--student=depth"]])
 def test_smoke_leaves_a_complete_run(tmp_path, run, direction):
-    done = run("sun_rgbd", "--smoke", "--run_dir=run", *direction)
+    formats = "--export=keras,savedmodel,onnx,litert"
+    done = run("sun_rgbd", "--smoke", "--run_dir=run", formats, *direction)
     teacher, student = ("rgb", "depth") if direction else ("depth", "rgb")
     for words in (f"teacher ({teacher})", f"{student} alone", f"{student} with C2KD"):
         assert words in done.stdout
@@ -21,6 +22,7 @@ def test_smoke_leaves_a_complete_run(tmp_path, run, direction):
         "config.json",
         "curves.png",
         "done.json",
+        "exported",
         "log.csv",
         "results.json",
         "student.keras",
@@ -37,6 +39,11 @@ def test_smoke_leaves_a_complete_run(tmp_path, run, direction):
     assert [row["model"] for row in rows] == ["teacher", "student alone", "C2KD"]
     student_model = keras.models.load_model(folder / "student.keras")
     assert student_model.input_shape[-1] == (1 if direction else 3)
+    files = {"student.keras", "student_savedmodel", "student.onnx", "student.tflite"}
+    assert {p.name for p in (folder / "exported").iterdir()} == files | {"student.md"}
+    card = (folder / "exported" / "student.md").read_text("utf-8")
+    assert "--export=keras,savedmodel,onnx,litert" in card
+    assert results["provenance"]["data"] in card and "not recorded" not in card
 
 
 @pytest.mark.slow
