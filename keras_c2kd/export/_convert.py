@@ -51,5 +51,5 @@ if __name__ == "__main__":
     try:
         main(*sys.argv[1:])
     except Exception as error:
-        said = " ".join(str(error).split())
-        sys.exit(f"EXPORT: {type(error).__name__}: {said[:300]}")
+        said = " ".join(str(error).split())  # one line
+        sys.exit(f"EXPORT: {type(error).__name__}: {said}")

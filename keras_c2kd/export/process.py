@@ -1,6 +1,7 @@
 """Start the scripts of this folder in fresh processes."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -40,7 +41,13 @@ def _reason(done):
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     said = [line for line in lines if line.startswith("EXPORT: ")]
     if said:
-        return said[-1].removeprefix("EXPORT: ")
+        unknown = re.search(r"Could not locate \w+ '(\w+)'", said[-1])
+        if unknown:
+            return (
+                "Expected layers that Keras knows, or `modules` to name the one where "
+                f"they are registered. Received: {unknown[1]}"
+            )
+        return said[-1].removeprefix("EXPORT: ")[:300]
     if done.returncode < 0:
         return f"its process was ended by signal {-done.returncode}"
     return lines[-1][:300] if lines else f"its process ended with {done.returncode}"
