@@ -1,6 +1,6 @@
 """Cross-modal knowledge distillation for Keras 3."""
 
-from keras_c2kd import callbacks, distillers, layers, losses, metrics, ops
+from keras_c2kd import callbacks, distillers, distribution, layers, losses, metrics, ops
 from keras_c2kd._version import __version__
 from keras_c2kd.distillers.c2kd import C2KD
 from keras_c2kd.distillers.cross_modal import CrossModalDistiller
@@ -15,6 +15,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "distillers",
+    "distribution",
     "layers",
     "losses",
     "metrics",

@@ -45,6 +45,12 @@ def main(arguments) -> None:
     if len(arguments) > 2:
         sys.exit(f"\nExpected one recipe, then flags. Received: {arguments[1:]}")
     module = import_module(arguments[1])
+    if FLAGS.distribution not in ("auto", "none"):
+        sys.exit(
+            "\nExpected --distribution=none in a contest, whose trainings run side by "
+            f"side, each on one device. Received: --distribution={FLAGS.distribution}"
+        )
+    FLAGS.distribution = "none"
     shared.end_in_one_sentence(run_one if FLAGS.cell else run_all, module)
 
 

@@ -19,8 +19,8 @@ flags.DEFINE_float("min_found", 0.0, "Share of the listed samples on disk.", 0, 
 class Data:
     """Batches of the three parts, the same for every model of a seed."""
 
-    def __init__(self, splits, modalities, crops):
-        from keras_c2kd.data import decode, make_batches
+    def __init__(self, splits, modalities, crops, replicas=1):
+        from keras_c2kd.data import decode
 
         if "validation" not in splits:
             rest, held_out = splits["train"].split(FLAGS.validation_fraction, seed=0)
@@ -37,13 +37,20 @@ class Data:
             for part in ("train", "validation", "test")
         }
         self.classes = len(self.parts["train"].class_names)
+        self.crops, self.replicas = crops, replicas
+        self.validation, self.test = map(self._as_it_is, ("validation", "test"))
+
+    def _as_it_is(self, part, replicas=1):
+        from keras_c2kd.data import make_batches
+
         # Pixels are many: their logits of a large batch would not fit in memory.
         size = FLAGS.batch_size if "labels" in self.modalities else 128
-        self.crops = crops
-        self.validation, self.test = (
-            make_batches(self.parts[part], size, training=False)
-            for part in ("validation", "test")
-        )
+        size = -(-size // replicas) * replicas
+        return make_batches(self.parts[part], size, training=False, replicas=replicas)
+
+    def shared(self, part):
+        """`validation` or `test` for all devices at once."""
+        return self._as_it_is(part, self.replicas)
 
     def train(self, seed, epoch, start=0):
         """Training batches of an epoch, from batch `start` on."""
@@ -57,6 +64,7 @@ class Data:
             crops=self.crops,
             epoch=epoch,
             start=start,
+            replicas=self.replicas,
         )
 
     def only(self, batches, modality):

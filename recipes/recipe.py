@@ -26,6 +26,12 @@ flags.DEFINE_string("run_dir", None, "A new folder, or a run to go on with.")
 flags.DEFINE_list("export", [], "Of keras, savedmodel, onnx, litert: the student.")
 flags.DEFINE_bool("resume", False, "Go on with the newest run that is not done.")
 flags.DEFINE_float("checkpoint_minutes", 5.0, "Between checkpoints in an epoch.", 0)
+flags.DEFINE_enum(
+    "distribution",
+    "auto",
+    ["auto", "none", "data_parallel", "mirrored"],
+    "How several devices share a batch.",
+)
 flags.DEFINE_bool("smoke", False, "One epoch of little: seconds, for tests.")
 flags.DEFINE_enum("select", "position", ["position", "sample"], "OFSD of pixels.")
 

@@ -1,5 +1,7 @@
 """What a recipe does: teacher, student alone, C2KD; test, table, run folder."""
 
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from settings import provenance, remember, settings_that_matter
 from shipping import check_formats, ship
 from training import Training, delete_checkpoints, make_deterministic
 
+from keras_c2kd import distribution
+
 
 def run(recipe) -> None:
     """Run a recipe from its flags; a known mistake ends in one sentence."""
@@ -27,9 +31,12 @@ def _run(recipe):
         FLAGS.epochs, FLAGS.image_size, FLAGS.seeds = 1, 32, 1
     check_formats()
     make_deterministic()
-    folder = run_folder(recipe.name)
-    data = Data(recipe.load(), recipe.modalities, recipe.crops())
-    Run(recipe, folder, data).run()
+    distribution.initialize()
+    with distribution.distribute(FLAGS.distribution) as replicas:
+        pass  # only to know them
+    folder = run_folder(recipe.name, replicas)
+    data = Data(recipe.load(), recipe.modalities, recipe.crops(), replicas.count)
+    Run(recipe, folder, data, replicas).run()
 
 
 class Run:
@@ -38,11 +45,12 @@ class Run:
     The same command in the same folder goes on with what is not done yet.
     """
 
-    def __init__(self, recipe, folder, data):
+    def __init__(self, recipe, folder, data, replicas):
         self.folder, self.data, self.task = folder, data, recipe.task
+        self.replicas = replicas
         self.log = report.Log(folder / "log.csv")
         self.training = Training(recipe, data, self.log)
-        self.provenance = provenance(recipe, data)
+        self.provenance = provenance(recipe, data, replicas)
         self.done = read_json(folder / "done.json") or {}
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = settings_that_matter(recipe)
@@ -51,6 +59,8 @@ class Run:
 
     def run(self):
         print(f"\n{self.data}; the run is written to {self.folder}")
+        if self.replicas.count > 1:
+            print(f"{self.replicas.count} devices share each batch")
         self.data.print_left_out()
         for modality in self.data.modalities.values():
             modality.save(self.folder)
@@ -96,10 +106,12 @@ class Run:
 
     def c2kd(self, seed, file):
         """C2KD, from the same initial student and the same batches as the baseline."""
-        teacher, method = self.load_teacher(seed), METHODS["c2kd"]
-        model = self.training.distilled(method, PAPER, teacher, seed, file)
+        with self.training.on_all_devices():
+            teacher, method = self.load_teacher(seed), METHODS["c2kd"]
+            model = self.training.distilled(method, PAPER, teacher, seed, file)
+            test = self.data.shared("test")
+            proxies = model.evaluate(test, verbose=0, return_dict=True)
         student = keras.models.load_model(file)
-        proxies = model.evaluate(self.data.test, verbose=0, return_dict=True)
         agreement = {"krc": proxies["krc"], "selected": proxies["selected"]}
         return {**self.training.test(student, FLAGS.student), **agreement}
 
@@ -109,8 +121,10 @@ class Run:
         return self.training.load(file, "teacher", FLAGS.teacher, seed)
 
 
-def run_folder(name):
+def run_folder(name, replicas):
     """--run_dir, with --resume the newest run that is not done, else a new folder."""
+    if replicas.processes > 1:
+        return folder_of_process(replicas)
     if FLAGS.run_dir:
         return Path(FLAGS.run_dir)
     prefix = f"{name}-{FLAGS.teacher}-to-{FLAGS.student}-"
@@ -127,3 +141,16 @@ def run_folder(name):
             f"Received: --resume, and no such {prefix}*"
         )
     return begun[-1]
+
+
+def folder_of_process(replicas):
+    """Every process has what it needs on its own machine; the first one is read."""
+    if not FLAGS.run_dir:
+        raise ValueError(
+            "Expected --run_dir in a run of several processes, for all of them to find "
+            f"what was done before. Received: {replicas.processes} processes"
+        )
+    if replicas.process == 0:
+        return Path(FLAGS.run_dir)
+    sys.stdout = open(os.devnull, "w")
+    return Path(FLAGS.run_dir) / f".process_{replicas.process}"

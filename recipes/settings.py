@@ -11,6 +11,7 @@ from recipe import FLAGS
 
 # Flags that say what is run, where and how fast, but not what comes out of a training.
 FREE = {"run_dir", "cache_dir", "seeds", "checkpoint_minutes", "resume", "export"}
+FREE |= {"distribution"}  # equal but for rounding
 
 
 def settings_that_matter(recipe, free=frozenset()) -> dict:
@@ -56,18 +57,20 @@ def remember(file: Path, settings: dict, begun: bool) -> None:
             )
 
 
-def provenance(recipe, data) -> dict:
+def provenance(recipe, data, replicas) -> dict:
     """What somebody needs to make a result again.
 
     Args:
         recipe: a `Recipe`.
         data: a `loading.Data`.
+        replicas: a `keras_c2kd.distribution.Replicas`.
     """
     return {
         "settings": settings_that_matter(recipe),
         "seed": FLAGS.seed,
         "versions": versions(),
         "device": device(),
+        "replicas": replicas._asdict(),
         "revision": revision(),
         "data": data.fingerprint(),
     }

@@ -12,6 +12,7 @@ from keras_c2kd.callbacks import (
     StudentCheckpoint,
     TrainingCheckpoint,
 )
+from keras_c2kd.distribution import distribute, synchronize_batch_norm
 from keras_c2kd.metrics import confusion_matrix
 from keras_c2kd.ops import kendall_rank_correlation
 
@@ -58,6 +59,10 @@ class Training:
         keras.utils.set_random_seed(seed)  # its dropout is seeded when it is loaded
         return keras.models.load_model(file)
 
+    def on_all_devices(self):
+        """In it a model is made and trained; it is tested on one, outside."""
+        return distribute(FLAGS.distribution)
+
     def batches(self, seed, epoch, start=0):
         """Training batches, the same for every method of a seed."""
         return self.data.train(seed, epoch, start)
@@ -65,13 +70,15 @@ class Training:
     def train_alone(self, role, modality, seed, file):
         """One model of one modality, trained on labels; its best epoch is in `file`."""
         keras.utils.set_random_seed(seed)
-        model, _ = self.build(role, modality)
         title = "teacher" if role == "teacher" else "student alone"
-        self.fit(model, title, seed, file, modality=modality)
+        with self.on_all_devices():
+            model, _ = self.build(role, modality)
+            self.fit(model, title, seed, file, modality=modality)
 
     def distilled(self, method, setting, teacher, seed, file, callbacks=()):
         """A student trained by a method, from the initial weights of `train_alone`.
 
+        It is `on_all_devices` if that is where the teacher was loaded.
         `setting` is one of the method's `search`. Returns the distiller after the last
         epoch; its student of the best epoch is in `file`.
         """
@@ -115,7 +122,7 @@ class Training:
         def seen(batches):
             return batches if modality is None else self.data.only(batches, modality)
 
-        validation = seen(self.data.validation)
+        validation = seen(self.data.shared("validation"))
         start = checkpoint.restore(model, validation)
         self.log.cut(title, seed, start.epoch)
         everyone = [
@@ -143,6 +150,8 @@ class Training:
         rate = keras.optimizers.schedules.PolynomialDecay(
             FLAGS.learning_rate, self.steps(), end_learning_rate=1e-4, power=0.9
         )
+        if self.data.replicas > 1 and keras.config.backend() == "tensorflow":
+            synchronize_batch_norm(model)  # as on one device
         model.compile(
             keras.optimizers.SGD(rate, momentum=0.9),
             loss=self.task.loss(),

@@ -22,7 +22,10 @@ def main() -> int:
             continue
         print(f"=== {backend}", flush=True)
         others = [
-            f"keras_c2kd/backend/{b}_train_step.py" for b in PARTS if b != backend
+            f"keras_c2kd/backend/{other}_{part}.py"
+            for other in PARTS
+            if other != backend
+            for part in ("train_step", "devices")
         ]
         ignored = [f"--ignore={path}" for path in [*left_out, *others]]
         command = [sys.executable, "-m", "pytest", "-q", "-n2", *ignored, *sys.argv[1:]]

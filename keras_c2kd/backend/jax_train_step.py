@@ -9,6 +9,11 @@ def share_of_mean(value):
     return value
 
 
+def mean_over_replicas(value):
+    """The same: what is counted in a batch is counted in all of it."""
+    return value
+
+
 class JAXTrainStep:
     """`train_step` for a `keras.Model` whose algorithm is in `compute_loss`."""
 

@@ -9,6 +9,14 @@ def share_of_mean(value):
     return value / tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def mean_over_replicas(value):
+    """Of a number that each replica has counted in its part of the batch."""
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return value
+    return replica.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
 class TensorFlowTrainStep:
     """`train_step` for a `keras.Model` whose algorithm is in `compute_loss`."""
 

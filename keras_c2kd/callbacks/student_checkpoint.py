@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_c2kd.distribution import loadable_anywhere
+
 
 class StudentCheckpoint(keras.callbacks.Callback):
     """Saves the student, and nothing else, whenever a validation metric improves.
@@ -90,7 +92,8 @@ def save_aside(model: keras.Model, filepath: Path) -> None:
     filepath.parent.mkdir(parents=True, exist_ok=True)
     aside = filepath.with_name(f".{filepath.stem}.writing.keras")
     try:
-        model.save(aside)
+        with loadable_anywhere(model):
+            model.save(aside)
         os.replace(aside, filepath)
     finally:
         aside.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_c2kd.backend import devices
 from keras_c2kd.callbacks.training_state import TrainingState
 
 KEPT = 2  # the newest, and the one before in case it is damaged
@@ -34,7 +35,9 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     state of other callbacks: with the same batches, the run ends with the same weights
     as one that was never stopped, to the bit where the backend is repeatable. A
     checkpoint is written aside, read back, and only then renamed; the one before stays.
-    If the newest is damaged, the one before is used, with a warning.
+    If the newest is damaged, the one before is used, with a warning. Several processes
+    (`keras_c2kd.distribution`) keep theirs each in a folder of its own, at the end of
+    epochs, and go on with the newest that all of them have.
 
     Args:
         folder: For this training alone. At most two checkpoints are kept in it.
@@ -103,24 +106,31 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             of that number: metrics go on where they were.
         """
         self._start, self._metrics = Position(), None
-        for file in reversed(self._files()):
-            try:
-                state = TrainingState.read(file)
-            except (OSError, ValueError) as error:
-                warnings.warn(
-                    f"{file} is damaged ({error}); the checkpoint before it is used, "
-                    "or else the training begins anew.",
-                    stacklevel=2,
-                )
-                continue
-            state.put_into(model)
-            self._start = Position(state.note["epoch"], state.note["step"])
-            if self._start.step:
-                self._metrics = state
-                _see_a_batch(model, data)
-            self._put_states(state.note["with_state"])
-            break
+        state = self._newest_of_all()
+        if state is None:
+            return self._start
+        state.put_into(model)
+        self._start = _position(state)
+        if self._start.step:
+            self._metrics = state
+            _see_a_batch(model, data)
+        self._put_states(state.note["with_state"])
         return self._start
+
+    def _newest_of_all(self):
+        """The newest good checkpoint that every process has, or None."""
+        newest_first = filter(None, map(_read, reversed(self._files())))
+        if devices.process()[1] == 1:
+            return next(newest_first, None)
+        states = list(newest_first)
+        ours = np.full((KEPT, 2), -1, "int64")
+        for row, state in zip(ours, states, strict=False):
+            row[:] = _position(state)
+        found = devices.from_all_processes(ours.ravel()).reshape(-1, KEPT, 2)
+        everyone = [{Position(*map(int, row)) for row in rows} for rows in found]
+        common = set.intersection(*everyone) - {Position(-1, -1)}
+        newest = max(common, default=None)
+        return next((s for s in states if _position(s) == newest), None)
 
     def _put_states(self, states):
         if len(states) != len(self.with_state):
@@ -149,6 +159,8 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.minutes is None or batch + 1 == self.params.get("steps"):
             return  # the epoch ends in a moment
+        if devices.process()[1] > 1:
+            return  # their clocks differ, and all must have the same checkpoints
         if time.monotonic() - self._saved >= 60 * self.minutes:
             self._save(Position(self._epoch, self._first + batch + 1))
 
@@ -171,6 +183,21 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     def _files(self):
         """From the oldest to the newest; a name says how far it had come."""
         return sorted(self.folder.glob("epoch*-step*.npz"))
+
+
+def _read(file):
+    try:
+        return TrainingState.read(file)
+    except (OSError, ValueError) as error:
+        warnings.warn(
+            f"{file} is damaged ({error}); the checkpoint before it is used, "
+            "or else the training begins anew.",
+            stacklevel=4,
+        )
+
+
+def _position(state):
+    return Position(state.note["epoch"], state.note["step"])
 
 
 def _see_a_batch(model, data):

@@ -19,6 +19,7 @@ def make_batches(
     crops: Crops | None = None,
     epoch: int | None = None,
     start: int = 0,
+    replicas: int = 1,
 ) -> tf.data.Dataset:
     """Makes the dataset that a two-modality model trains or is evaluated on.
 
@@ -37,14 +38,19 @@ def make_batches(
             iterated before, so that a run that was stopped can go on with the batches
             it would have had. `None`: each iteration is a new epoch.
         start: with `epoch`, how many batches to leave out at its beginning.
+        replicas: devices that share a batch, see `keras_c2kd.distribution`. With more
+            than one, a last batch that is not whole is filled with samples that weigh
+            nothing: losses and weighted metrics are those of the others.
 
     Returns:
         Dataset of `({modality: input}, labels)`; labels are int32 `(B,)`, or what the
         modality `"labels"` prepares, `(B, H, W)`. Where samples are incomplete, the
-        inputs have an entry `"present"`, modality to bool `(B,)`.
+        inputs have an entry `"present"`, modality to bool `(B,)`, int8 for `replicas`.
+        Where a batch was filled for them, `({modality: input}, labels, weights)`.
 
     Raises:
-        ValueError: when `batch_size` is not positive, or `start` without `epoch`.
+        ValueError: when `batch_size` is not positive or not a multiple of `replicas`,
+            or `start` without `epoch`.
 
     Example:
 
@@ -57,6 +63,11 @@ def make_batches(
         raise ValueError(
             f"`batch_size` must be 1 or more. Received: batch_size={batch_size}"
         )
+    if batch_size % replicas:
+        raise ValueError(
+            f"Expected `batch_size` to be a multiple of the {replicas} devices that "
+            f"share a batch. Received: batch_size={batch_size}"
+        )
     if start and epoch is None:
         raise ValueError(
             "Expected `epoch` with `start`, since without it the order is drawn anew. "
@@ -65,27 +76,35 @@ def make_batches(
     order = Order(seed, epoch) if training else None
     # One batch shape in training means one compilation under XLA; but a set
     # smaller than a batch must not become an empty epoch.
-    batches = decoded.batches(
-        batch_size,
-        drop_remainder=training and len(decoded) >= batch_size,
-        order=order,
-        start=start,
-    )
-    prepare = preparer(decoded, crops or Crops())
+    count, drops = len(decoded), training and len(decoded) >= batch_size
+    # Keras gives every process the same number of batches only if they are whole.
+    filled = -(-count // batch_size) * batch_size
+    filled = count if drops or replicas == 1 else filled
+    # Whole batches have a size that is known before there is one.
+    drops = drops or replicas > 1
+    batches = decoded.batches(batch_size, drops, order, start, filled)
+    # Keras adds batches of replicas up when it looks at their shapes: no booleans.
+    flag = tf.bool if replicas == 1 else tf.int8
+    prepare = preparer(decoded, crops or Crops(), flag)
     if training and augment:
         # A stateless map with numbers drawn in order stays reproducible when it
         # runs in parallel; they are drawn anew in every epoch.
         batches = tf.data.Dataset.zip(batches, order.numbers().skip(start))
     batches = batches.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    if filled > count:
+        weights = weights_of(count, filled).batch(batch_size, drops).skip(start)
+        batches = tf.data.Dataset.zip(batches, weights)
+        batches = batches.map(lambda batch, weights: (*batch, weights))
     # The next batch is made while the model works on this one.
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def preparer(decoded: Decoded, crops: Crops):
+def preparer(decoded: Decoded, crops: Crops, flag: tf.DType = tf.bool):
     """A function from a packed batch, and random numbers or none, to model input."""
     with tf.device("CPU:0"):
         labels = tf.constant(decoded.labels)
-        present = {k: tf.constant(v) for k, v in decoded.samples.present.items()}
+        present = decoded.samples.present.items()
+        present = {name: tf.cast(mask, flag) for name, mask in present}
 
     def prepare(batch, numbers=None):
         positions = batch["position"]
@@ -107,6 +126,12 @@ def preparer(decoded: Decoded, crops: Crops):
         return inputs, target
 
     return prepare
+
+
+def weights_of(count: int, filled: int) -> tf.data.Dataset:
+    """Of `filled` samples whose mean is that of the first `count`."""
+    weights = tf.data.Dataset.range(filled)
+    return weights.map(lambda row: tf.where(row < count, filled / count, 0.0))
 
 
 def draw_all(count, positions, numbers, crops: Crops) -> list[Draws | None]:
@@ -133,10 +158,10 @@ def one_modality(batches: tf.data.Dataset, modality: str) -> tf.data.Dataset:
         As in `C2KD`, a copy of a row that is there stands in for it.
     """
     if modality not in batches.element_spec[0].get("present", {}):
-        return batches.map(lambda inputs, labels: (inputs[modality], labels))
+        return batches.map(lambda inputs, *others: (inputs[modality], *others))
 
-    def weighted(inputs, labels):
-        there = inputs["present"][modality]
+    def weighted(inputs, labels, weights=1.0):
+        there = tf.cast(inputs["present"][modality], tf.bool)
         size = tf.shape(there)[0]
         count = tf.maximum(tf.reduce_sum(tf.cast(there, tf.int32)), 1)
         there_first = tf.argsort(tf.cast(~there, tf.int32), stable=True)
@@ -146,7 +171,7 @@ def one_modality(batches: tf.data.Dataset, modality: str) -> tf.data.Dataset:
         return (
             tf.gather(inputs[modality], rows),
             labels,
-            tf.cast(there, tf.float32) * share,
+            tf.cast(there, tf.float32) * share * weights,
         )
 
     return batches.map(weighted)

@@ -132,7 +132,12 @@ class Records:
         return kept, skipped
 
     def batches(
-        self, batch_size: int, drop_remainder: bool, order: Order | None, start: int
+        self,
+        batch_size: int,
+        drop_remainder: bool,
+        order: Order | None,
+        start: int,
+        count: int,
     ) -> tf.data.Dataset:
         """Batches of packed samples, `{modality: ..., "position": int64}`."""
         files = [str(self.folder / name) for name in sorted(self.shards)]
@@ -150,6 +155,8 @@ class Records:
             size = sum(self.shards.values()) / max(len(self.kept), 1)
             buffer = min(len(self.kept), max(batch_size, int(_SHUFFLE / size)))
             records = order.shuffle(records, buffer)
+        if count > len(self.kept):
+            records = records.repeat().take(count)
         batches = records.batch(batch_size, drop_remainder).skip(start)
         # Whole batches are parsed: a few large ops, no loop over samples.
         return batches.map(self._parse, num_parallel_calls=tf.data.AUTOTUNE)

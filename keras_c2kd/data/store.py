@@ -62,6 +62,7 @@ class Decoded:
         drop_remainder: bool,
         order: Order | None = None,
         start: int = 0,
+        count: int | None = None,
     ) -> tf.data.Dataset:
         """Batches of packed samples, `{modality: ..., "position": int64}`.
 
@@ -70,8 +71,10 @@ class Decoded:
             drop_remainder: leave out the ragged last batch.
             order: `None` keeps that of the samples.
             start: batches of `order.epoch` to leave out.
+            count: of samples; where that is more than there are, they come again.
         """
-        return self._elements(batch_size, drop_remainder, order, start)
+        count = len(self) if count is None else count
+        return self._elements(batch_size, drop_remainder, order, start, count)
 
 
 def decode(
@@ -193,8 +196,8 @@ def from_memory(arrays, count):
         packed = {name: tf.gather(array, positions) for name, array in tensors.items()}
         return {**packed, "position": positions}
 
-    def elements(batch_size, drop_remainder, order, start):
-        positions = _positions(count, order, start * batch_size)
+    def elements(batch_size, drop_remainder, order, start, wanted):
+        positions = _positions(count, order, start * batch_size, wanted)
         positions = positions.batch(batch_size, drop_remainder)
         # Whole batches are gathered: one large copy, no loop over samples.
         return positions.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
@@ -205,8 +208,9 @@ def from_memory(arrays, count):
 def _from_files(samples, modalities):
     load = loader(samples, modalities)
 
-    def elements(batch_size, drop_remainder, order, start):
-        dataset = _positions(len(samples), order, start * batch_size).map(
+    def elements(batch_size, drop_remainder, order, start, wanted):
+        positions = _positions(len(samples), order, start * batch_size, wanted)
+        dataset = positions.map(
             lambda position: {**load(position), "position": position},
             num_parallel_calls=tf.data.AUTOTUNE,
         )
@@ -215,7 +219,9 @@ def _from_files(samples, modalities):
     return elements
 
 
-def _positions(count, order, start):
+def _positions(count, order, start, wanted):
     if order is None:
-        return tf.data.Dataset.range(start, count)
-    return order.positions(count, start)
+        positions = tf.data.Dataset.range(start, count)
+    else:
+        positions = order.positions(count, start)
+    return positions if wanted <= count else positions.repeat().take(wanted)

@@ -9,7 +9,12 @@ from keras import ops
 from keras_c2kd.backend import TrainStep, share_of_mean
 from keras_c2kd.distillers import checks
 from keras_c2kd.distillers.compat import copies, policy_of, results, without_backend
-from keras_c2kd.distillers.incomplete import fill, presence_of, weights_of
+from keras_c2kd.distillers.incomplete import (
+    fill,
+    presence_of,
+    weights_of,
+    without_weightless,
+)
 from keras_c2kd.distillers.loops import Loops
 from keras_c2kd.distillers.loss_terms import LossTerms, Schedule
 from keras_c2kd.distillers.taps import FeatureTap, is_functional
@@ -269,7 +274,7 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
                 loss += self._compile_loss(y, of_teacher, weights.teacher)
             terms, observed = self._all_terms(y, outputs, sample_weight, presence)
             loss += share_of_mean(sum(weight * term for weight, term in terms.values()))
-            self._track(terms, observed, batch_size=ops.shape(y)[0])
+            self._track(terms, observed, ops.shape(y)[0], sample_weight)
         return self._nan_if_out_of_range(loss, y)
 
     def _all_terms(self, labels, outputs, sample_weight, presence):
@@ -348,10 +353,11 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
         of_teacher = self._compiled_for_teacher.metrics
         return super().metrics + ([of_teacher] if of_teacher is not None else [])
 
-    def _track(self, terms, observed, batch_size):
+    def _track(self, terms, observed, batch_size, sample_weight):
         for name, (_, term) in terms.items():
             self._trackers[name].update_state(term, sample_weight=batch_size)
         for name, (value, mask) in observed.items():
+            mask = without_weightless(value, mask, sample_weight)
             self._trackers[name].update_state(value, sample_weight=mask)
 
     def _nan_if_out_of_range(self, loss, labels):

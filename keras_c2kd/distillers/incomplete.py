@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from keras_c2kd.backend import mean_over_replicas
 from keras_c2kd.ops.reduction import align
 
 KEY = "present"  # in the input dict: modality to bool (B,)
@@ -90,9 +91,19 @@ def weights_of(presence: Presence | None, sample_weight: Any) -> Presence:
     return Presence(*(_weight(there, sample_weight) for there in presence))
 
 
+def without_weightless(values: Any, mask: Any, sample_weight: Any) -> Any:
+    """A mask for `values`, or `None`: what weighs nothing is not observed either."""
+    if sample_weight is None:
+        return mask
+    counts = align(ops.cast(sample_weight, "float32"), values) > 0.0
+    if mask is not None:
+        counts = ops.logical_and(counts, ops.cast(mask, "bool"))
+    return ops.logical_and(counts, ops.ones_like(values, "bool"))
+
+
 def _weight(there, sample_weight):
     share = ops.cast(there, "float32")
-    weight = share / ops.maximum(ops.mean(share), 1e-9)
+    weight = share / ops.maximum(mean_over_replicas(ops.mean(share)), 1e-9)
     if sample_weight is None:
         return weight
     sample_weight = ops.cast(sample_weight, "float32")

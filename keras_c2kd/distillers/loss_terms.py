@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_c2kd.backend import mean_over_replicas
 from keras_c2kd.layers.ofsd import OFSD
 from keras_c2kd.losses.c2kd_terms import as_class_indices
 from keras_c2kd.losses.distillation import DistillationLoss
@@ -221,7 +222,7 @@ def evaluate(
 def _over_what_is_there(mask, sample_weight):
     """Weights under which a mean over the batch is one over what is not masked."""
     share = ops.cast(mask, "float32")
-    weight = share / ops.maximum(ops.mean(share), 1e-9)
+    weight = share / ops.maximum(mean_over_replicas(ops.mean(share)), 1e-9)
     if sample_weight is None:
         return weight
     return weight * align(ops.cast(sample_weight, "float32"), weight)

@@ -4,6 +4,8 @@ from typing import Any
 
 from keras import ops
 
+from keras_c2kd.backend import mean_over_replicas
+
 
 def batch_mean(values: Any, sample_weight: Any = None, mask: Any = None) -> Any:
     """Mean over the whole batch, weights in the numerator only.
@@ -39,7 +41,9 @@ def batch_mean(values: Any, sample_weight: Any = None, mask: Any = None) -> Any:
     mask = ops.cast(mask, "bool")
     # `where` before the sum: a masked position may hold NaN.
     total = ops.sum(ops.where(mask, values, 0.0))
-    return total / ops.maximum(ops.sum(ops.cast(mask, values.dtype)), 1.0)
+    # With replicas, it is the global batch that has so and so many of them.
+    count = mean_over_replicas(ops.sum(ops.cast(mask, values.dtype)))
+    return total / ops.where(count > 0, count, 1.0)
 
 
 def align(sample_weight: Any, values: Any) -> Any:

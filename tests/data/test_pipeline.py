@@ -130,6 +130,49 @@ def test_a_start_without_an_epoch_is_refused():
         make_batches(decoded()[0], 8, training=True, start=2)
 
 
+@pytest.mark.parametrize("n, batch, replicas", [(20, 8, 2), (20, 8, 8), (3, 4, 2)])
+def test_a_batch_that_replicas_share_is_filled_with_what_weighs_nothing(
+    n, batch, replicas
+):
+    pairs, arrays = decoded(n)
+    batches = make_batches(pairs, batch, training=False, replicas=replicas)
+    assert batches.element_spec[1].shape[0] == batch
+    inputs, labels, weights = zip(*batches.as_numpy_iterator(), strict=True)
+    labels, weights = np.concatenate(labels), np.concatenate(weights)
+    np.testing.assert_array_equal(labels[weights > 0], np.arange(n))
+    # The mean of all weighted losses is that of the samples that are there.
+    np.testing.assert_allclose(np.mean(weights * labels), np.arange(n).mean())
+    rgb = np.concatenate([x["rgb"] for x in inputs])
+    np.testing.assert_array_equal(rgb[weights > 0], arrays["rgb"])
+    alone = [b[2] for b in one_modality(batches, "rgb").as_numpy_iterator()]
+    np.testing.assert_array_equal(np.concatenate(alone), weights)
+
+
+def test_whole_batches_need_no_weights_for_replicas():
+    spec = make_batches(decoded(16)[0], 8, training=False, replicas=4).element_spec
+    assert len(spec) == 2
+    spec = make_batches(decoded(20)[0], 8, training=True, replicas=4).element_spec
+    assert len(spec) == 2
+
+
+def test_replicas_need_a_batch_that_can_be_split():
+    with pytest.raises(ValueError, match="multiple of the 3 devices.*batch_size=8"):
+        make_batches(decoded()[0], 8, training=True, replicas=3)
+
+
+def test_incomplete_samples_shared_by_replicas():
+    there = np.arange(5) % 2 == 0
+    pairs, _ = decoded(5, present={"rgb": there})
+    batches = make_batches(pairs, 4, training=False, replicas=2)
+    inputs, labels, weights = zip(*batches.as_numpy_iterator(), strict=True)
+    present = np.concatenate([x["present"]["rgb"] for x in inputs])
+    assert present.dtype == "int8"
+    np.testing.assert_array_equal(present[:5], there)
+    alone = one_modality(batches, "rgb").as_numpy_iterator()
+    counted = np.concatenate([w for *_, w in alone]) > 0
+    np.testing.assert_array_equal(counted, [1, 0, 1, 0, 1, 0, 0, 0])
+
+
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_batch_of_nothing_is_refused(size):
     with pytest.raises(ValueError, match=f"Received: batch_size={size}"):

@@ -1,0 +1,25 @@
+"""The one device that Keras trains on with PyTorch."""
+
+STRATEGY = None
+
+
+def device_count():
+    return 1
+
+
+def process():
+    """`(index of this one, how many there are)`."""
+    return 0, 1
+
+
+def initialize():
+    raise ValueError(
+        "Expected one process with PyTorch, on which Keras does not train in several; "
+        "set KERAS_BACKEND=jax for those. Received: KERAS_DISTRIBUTION_NUM_PROCESSES "
+        "with the torch backend"
+    )
+
+
+def from_all_processes(values):
+    """Integers `(N,)` of this process as `(processes, N)`."""
+    return values[None]

@@ -1,0 +1,164 @@
+"""The same training on one device, on several, and in several processes."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_c2kd.distribution import Replicas, distribute, initialize
+from keras_c2kd.distribution import synchronize_batch_norm as synchronize
+from tests.helpers import conv_net
+
+BACKEND = keras.config.backend()
+SCRIPT = "tests/integration/distributed.py"
+needs_jax = pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution")
+needs_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="tf.distribute")
+
+
+@pytest.fixture
+def start(tmp_path, pytestconfig):
+    """Starts the script; calling what it returns gives the curves and the weights."""
+    started = []
+
+    def begin(strategy, *arguments, **environment):
+        out = tmp_path / f"{len(started)}.npz"
+        process = subprocess.Popen(
+            [sys.executable, SCRIPT, strategy, str(out), *arguments],
+            cwd=pytestconfig.rootpath,
+            env=os.environ | {"PYTHONPATH": ".", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+
+        def end():
+            output, _ = process.communicate(timeout=300)
+            assert process.returncode == 0, output[-2000:]
+            return dict(np.load(out))
+
+        return end
+
+    yield begin
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def known():
+    """What one device did, by the environment."""
+    return {}
+
+
+@pytest.fixture
+def one_device(start, known):
+    def run(**environment):
+        key = tuple(environment)
+        if key not in known:
+            known[key] = start("none", **environment)()
+        return known[key]
+
+    return run
+
+
+def assert_same(one, many):
+    assert one.keys() == many.keys()
+    for name in one:
+        np.testing.assert_allclose(
+            many[name], one[name], rtol=1e-3, atol=2e-5, err_msg=name
+        )
+
+
+@needs_jax
+@pytest.mark.slow
+@pytest.mark.parametrize("count", ["2", "4"])
+def test_data_parallel_takes_the_steps_of_one_device(start, one_device, count):
+    many = start("auto", TEST_COMPLETE="1", TEST_DEVICES=count)()
+    assert_same(one_device(TEST_COMPLETE="1"), many)
+
+
+@needs_jax
+@pytest.mark.slow
+def test_incomplete_samples_are_counted_over_all_devices(start, one_device):
+    one, two = one_device(), start("data_parallel", TEST_DEVICES="2")()
+    for name in one:
+        if not name.startswith("val_"):  # whose last batch is filled
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-3, atol=2e-5)
+
+
+@needs_jax
+@pytest.mark.slow
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_two_processes_take_the_steps_of_one_device(start, one_device, count):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    together = {
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": address,
+        "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
+        "TEST_DEVICES": count,
+        "TEST_COMPLETE": "1",
+    }
+    both = [
+        start("auto", KERAS_DISTRIBUTION_PROCESS_ID=str(i), **together)
+        for i in range(2)
+    ]
+    for end in both:
+        assert_same(one_device(TEST_COMPLETE="1"), end())
+
+
+@needs_tensorflow
+@pytest.mark.slow
+@pytest.mark.parametrize("count", ["2", "4"])
+def test_mirrored_takes_the_steps_of_one_device(start, one_device, count):
+    many = start("auto", "sync", TEST_COMPLETE="1", TEST_DEVICES=count)()
+    assert_same(one_device(TEST_COMPLETE="1"), many)
+
+
+@needs_tensorflow
+@pytest.mark.slow
+def test_without_synchronization_batch_norm_is_that_of_a_replica(start, one_device):
+    two = start("auto", TEST_COMPLETE="1", TEST_DEVICES="2")()
+    assert np.abs(one_device(TEST_COMPLETE="1")["loss"] - two["loss"]).max() > 1e-2
+
+
+def test_one_device_is_what_auto_finds_here():
+    with distribute() as replicas:
+        assert replicas == Replicas("none", 1, 0, 1)
+        assert keras.distribution.distribution() is None
+
+
+def test_strategies_of_other_backends():
+    others = {"jax": "mirrored", "tensorflow": "data_parallel", "torch": "mirrored"}
+    with pytest.raises(ValueError, match=f"backend. Received: .*{others[BACKEND]}"):
+        with distribute(others[BACKEND]):
+            pass
+    with pytest.raises(ValueError, match="one of auto, none.*Received.*'all'"):
+        with distribute("all"):
+            pass
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="JAX trains in several processes")
+def test_several_processes_without_jax(monkeypatch):
+    initialize()
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
+        initialize()
+
+
+def test_a_synchronized_student_is_saved_for_every_backend(tmp_path):
+    from keras_c2kd.callbacks.student_checkpoint import save_aside
+
+    model = conv_net(3, nested=True)
+    synchronize(model)
+    norms = [la for la in model._flatten_layers() if "Batch" in type(la).__name__]
+    assert norms and all(norm.synchronized for norm in norms)
+    save_aside(model, tmp_path / "student.keras")
+    assert all(norm.synchronized for norm in norms)
+    loaded = keras.models.load_model(tmp_path / "student.keras")
+    for norm in loaded._flatten_layers():
+        assert not getattr(norm, "synchronized", False)
