@@ -67,6 +67,16 @@ class Data:
             replicas=self.replicas,
         )
 
+    def batch(self, seed, epoch, step):
+        """The ids of the samples of a training step, and its batch."""
+        from keras_c2kd.data.order import Order
+
+        part = self.parts["train"]
+        packed = part.batches(FLAGS.batch_size, False, Order(seed, epoch), step)
+        positions = next(iter(packed))["position"].numpy()
+        batch = next(iter(self.train(seed, epoch, step)))
+        return [part.ids[position] for position in positions], batch
+
     def only(self, batches, modality):
         """One modality of a paired dataset, for a model that is trained alone."""
         from keras_c2kd.data import one_modality

@@ -4,7 +4,9 @@ TF_CPP_MIN_LOG_LEVEL alone no longer silences what is said before its logging st
 the error stream is turned away for that moment; exceptions still come through.
 """
 
+import logging
 import os
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -20,3 +22,8 @@ finally:
 if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
     # TensorFlow only feeds data then; the GPU's memory is the other backend's.
     tf.config.set_visible_devices([], "GPU")
+
+# What the package warns of is for that person too; absl would drop it.
+_log = logging.getLogger("keras_c2kd")
+_log.addHandler(logging.StreamHandler(sys.stdout))
+_log.propagate = False

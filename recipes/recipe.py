@@ -32,6 +32,9 @@ flags.DEFINE_enum(
     ["auto", "none", "data_parallel", "mirrored"],
     "How several devices share a batch.",
 )
+flags.DEFINE_enum(
+    "on_non_finite", "stop", ["stop", "skip"], "What a step with NaN or Inf does."
+)
 flags.DEFINE_bool("smoke", False, "One epoch of little: seconds, for tests.")
 flags.DEFINE_enum("select", "position", ["position", "sample"], "OFSD of pixels.")
 

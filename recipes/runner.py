@@ -17,6 +17,7 @@ from shipping import check_formats, ship
 from training import Training, delete_checkpoints, make_deterministic
 
 from keras_c2kd import distribution
+from keras_c2kd.diagnostics import find_broken
 
 
 def run(recipe) -> None:
@@ -94,7 +95,16 @@ class Run:
 
     def teacher(self, seed, file):
         self.training.train_alone("teacher", FLAGS.teacher, seed, file)
-        return self.training.test(keras.models.load_model(file), FLAGS.teacher)
+        teacher = keras.models.load_model(file)
+        self.look_at(teacher)
+        return self.training.test(teacher, FLAGS.teacher)
+
+    def look_at(self, teacher):
+        """What would make its soft labels worthless, said before they are used."""
+        validation = self.data.validation
+        options = {"modality": FLAGS.teacher, "ignore_class": self.task.ignore_class}
+        for sentence in find_broken(teacher, validation, **options):
+            print(f"Look at the teacher first: {sentence}.")
 
     def alone(self, seed, file):
         """The student on labels alone, and how it agrees with the teacher."""

@@ -9,6 +9,7 @@ class Classification:
     """Top-1 accuracy, and the mean over classes that the scene sets report."""
 
     columns = {"top1": "top-1", "mean_class": "mean class"}
+    ignore_class = None
     headline = "top1"
     monitor = "val_accuracy"
     unit = "samples"
@@ -37,6 +38,7 @@ class Segmentation:
         "pixel_accuracy": "pixel acc.",
         "mean_accuracy": "mean acc.",
     }
+    ignore_class = VOID
     headline = "mean_iou"
     monitor = "val_mean_io_u"
     unit = "pixels"

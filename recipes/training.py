@@ -3,12 +3,12 @@
 import keras
 import nets
 import numpy as np
-import tasks
 from methods import Pair
 from recipe import FLAGS
 
 from keras_c2kd.callbacks import (
-    StopOnNonFinite,
+    DistillationWatch,
+    NonFiniteGuard,
     StudentCheckpoint,
     TrainingCheckpoint,
 )
@@ -126,9 +126,14 @@ class Training:
         start = checkpoint.restore(model, validation)
         self.log.cut(title, seed, start.epoch)
         everyone = [
-            *(StopOnNonFinite(), self.log.callback(title, seed), best, *callbacks),
+            self.guard(seed, start, modality),
+            *(self.log.callback(title, seed), best, *callbacks),
             *(EpochBar(title, seed, self.task.monitor, start), checkpoint),
         ]
+        if modality is None:
+            # What is shared by devices cannot be looked at in a process of them.
+            looked_at = self.data.validation if self.data.replicas == 1 else None
+            everyone.append(DistillationWatch(looked_at, self.task.ignore_class))
         for epoch in range(start.epoch, FLAGS.epochs):
             skipped = start.step if epoch == start.epoch else 0
             model.fit(
@@ -140,6 +145,17 @@ class Training:
                 shuffle=False,  # the dataset does it
                 verbose=0,
             )
+
+    def guard(self, seed, start, modality):
+        """What stops a training, or leaves out a step, that is no number."""
+
+        def batch_of(epoch, step):
+            ids, batch = self.data.batch(seed, epoch, step)
+            return ids, batch if modality is None else (batch[0][modality], batch[1])
+
+        # A model that trains alone is Keras's own: of it no step can be left out.
+        action = FLAGS.on_non_finite if modality is None else "stop"
+        return NonFiniteGuard(action, batch_of, start)
 
     def with_state(self):
         """What else belongs into a checkpoint."""
@@ -176,7 +192,9 @@ class Training:
         """The task's figures on test, from one confusion matrix."""
         confusion = 0
         for labels, logits in self.logits(model, modality):
-            confusion += confusion_matrix(labels, logits, ignore_class=tasks.VOID)
+            confusion += confusion_matrix(
+                labels, logits, ignore_class=self.task.ignore_class
+            )
         return self.task.scores(confusion)
 
     def agreement(self, teacher, student):

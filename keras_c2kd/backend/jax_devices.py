@@ -4,6 +4,7 @@ import jax
 import keras
 
 STRATEGY = "data_parallel"
+GUARDS_REPLICAS = True
 
 
 class _DataParallel(keras.distribution.DataParallel):

@@ -2,6 +2,9 @@
 
 import jax
 import keras
+from keras import ops
+
+from keras_c2kd.backend.finite import all_finite, gradients_to_check
 
 
 def share_of_mean(value):
@@ -50,10 +53,24 @@ class JAXTrainStep:
             optimizer_state, gradients, trainable
         )
 
-        metrics = zip(self.metrics_variables, metric_state, strict=True)
-        with keras.StatelessScope(state_mapping=metrics) as scope:
+        with self._metrics_in(metric_state) as scope:
             batch_size = jax.tree_util.tree_leaves(x)[0].shape[0]
             self._loss_tracker.update_state(loss, sample_weight=batch_size)
             logs = self.compute_metrics(x, y, outputs, sample_weight)
         metric_state = [scope.get_current_value(v) for v in self.metrics_variables]
-        return logs, (trainable, non_trainable, optimizer_state, metric_state)
+        new = (trainable, non_trainable, optimizer_state, metric_state)
+        if not self.guarded:
+            return logs, new
+
+        gradients = gradients_to_check(self.optimizer, gradients)
+        finite = all_finite([loss, gradients, self.inputs_that_count(x)])
+        new = jax.tree.map(lambda n, old: ops.where(finite, n, old), new, state)
+        with self._metrics_in(new[3]) as scope:
+            self.count_left_out(finite)
+            logs = self.get_metrics_result()
+        metric_state = [scope.get_current_value(v) for v in self.metrics_variables]
+        return logs, (*new[:3], metric_state)
+
+    def _metrics_in(self, state):
+        values = zip(self.metrics_variables, state, strict=True)
+        return keras.StatelessScope(state_mapping=values)

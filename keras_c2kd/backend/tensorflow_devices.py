@@ -3,6 +3,8 @@
 import tensorflow as tf
 
 STRATEGY = "mirrored"
+# All replicas take a step together, inside of no condition.
+GUARDS_REPLICAS = False
 
 
 def _devices():

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from keras_c2kd.backend.finite import all_finite, gradients_to_check
+
 
 def share_of_mean(value):
     """What a replica adds to a mean over the global batch, given its own mean."""
@@ -22,16 +24,35 @@ class TensorFlowTrainStep:
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        others = [*self.non_trainable_variables, *self.metrics_variables]
+        before = [tf.identity(v.value) for v in others] if self.guarded else []
         with tf.GradientTape() as tape:
             outputs = self(x, training=True)
             loss = self.compute_loss(x, y, outputs, sample_weight, training=True)
             scaled_loss = self.optimizer.scale_loss(loss)
         variables = self.trainable_variables
+        gradients = tape.gradient(scaled_loss, variables)
         # `apply` undoes the scaling of the loss by itself.
-        self.optimizer.apply(tape.gradient(scaled_loss, variables), variables)
+        if not self.guarded:
+            self.optimizer.apply(gradients, variables)
 
         # Under tf.distribute each replica holds its share of the mean over all.
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         batch_size = tf.shape(tf.nest.flatten(x)[0])[0]
         self._loss_tracker.update_state(loss * replicas, sample_weight=batch_size)
-        return self.compute_metrics(x, y, outputs, sample_weight)
+        logs = self.compute_metrics(x, y, outputs, sample_weight)
+        if not self.guarded:
+            return logs
+
+        def take_it():
+            self.optimizer.apply(gradients, variables)
+
+        def leave_it_out():
+            for variable, value in zip(others, before, strict=True):
+                variable.assign(value)
+
+        checked = gradients_to_check(self.optimizer, gradients)
+        finite = all_finite([loss, checked, self.inputs_that_count(x)])
+        tf.cond(finite, take_it, leave_it_out)
+        self.count_left_out(finite)
+        return self.get_metrics_result()

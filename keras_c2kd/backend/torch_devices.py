@@ -1,6 +1,7 @@
 """The one device that Keras trains on with PyTorch."""
 
 STRATEGY = None
+GUARDS_REPLICAS = True
 
 
 def device_count():

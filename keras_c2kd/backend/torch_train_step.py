@@ -3,6 +3,8 @@
 import keras
 import torch
 
+from keras_c2kd.backend.finite import all_finite, gradients_to_check
+
 
 def share_of_mean(value):
     """Means are over the global batch here: there are no replicas to add up."""
@@ -19,16 +21,30 @@ class TorchTrainStep:
 
     def train_step(self, data):
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        others = [*self.non_trainable_variables, *self.metrics_variables]
+        before = [v.value.detach().clone() for v in others] if self.guarded else []
         self.zero_grad()
         outputs = self(x, training=True)
         loss = self.compute_loss(x, y, outputs, sample_weight, training=True)
         self.optimizer.scale_loss(loss).backward()
         variables = self.trainable_variables
         gradients = [variable.value.grad for variable in variables]
+        finite = True
+        if self.guarded:
+            checked = gradients_to_check(self.optimizer, gradients)
+            finite = all_finite([loss, checked, self.inputs_that_count(x)])
         with torch.no_grad():
-            # `apply` undoes the scaling of the loss by itself.
-            self.optimizer.apply(gradients, variables)
+            if finite:
+                # `apply` undoes the scaling of the loss by itself.
+                self.optimizer.apply(gradients, variables)
 
         batch_size = keras.tree.flatten(x)[0].shape[0]
         self._loss_tracker.update_state(loss.detach(), sample_weight=batch_size)
-        return self.compute_metrics(x, y, outputs, sample_weight)
+        logs = self.compute_metrics(x, y, outputs, sample_weight)
+        if not self.guarded:
+            return logs
+        if not finite:
+            for variable, value in zip(others, before, strict=True):
+                variable.assign(value)
+        self.count_left_out(finite)
+        return self.get_metrics_result()

@@ -131,7 +131,7 @@ def _logits(model, inputs, modality, role):
 
 def _common_shape(logits):
     shapes = {role: z.shape for role, z in logits.items()}
-    shape = shapes["teacher"]
+    shape = next(iter(shapes.values()))
     if len(set(shapes.values())) != 1 or len(shape) < 2 or shape[-1] < 2:
         raise ValueError(
             "Expected all models to return logits of one shape (batch, ..., classes), "

@@ -140,6 +140,7 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
             for name in (*self.observed_names, *self.term_names)
         }
         self._training_steps = None
+        self._left_out = SimpleNamespace(tracker=None)
         self.count_steps_for(*self._loss_terms.schedules)
         # A plain object: compile() comes after build(), when Keras tracks no more.
         self._compiled_for_teacher = SimpleNamespace(metrics=None)
@@ -272,12 +273,12 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
             if self.teacher.trainable:
                 of_teacher = outputs["teacher_logits"]
                 loss += self._compile_loss(y, of_teacher, weights.teacher)
-            terms, observed = self._all_terms(y, outputs, sample_weight, presence)
+            terms, observed = self.all_terms(y, outputs, sample_weight, presence)
             loss += share_of_mean(sum(weight * term for weight, term in terms.values()))
             self._track(terms, observed, ops.shape(y)[0], sample_weight)
         return self._nan_if_out_of_range(loss, y)
 
-    def _all_terms(self, labels, outputs, sample_weight, presence):
+    def all_terms(self, labels, outputs, sample_weight, presence):
         """Those of the method, then those of the distillation losses."""
         complete = presence and presence.complete
         terms, observed = self.distill(labels, outputs, sample_weight, complete)
@@ -288,6 +289,33 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
             outputs, labels, sample_weight, mask, complete, self.training_step
         )
         return {**terms, **more_terms}, {**more_observed, **observed}
+
+    # === Steps that are left out ===
+
+    @property
+    def guarded(self):
+        """Whether a step that is not finite leaves everything as it was."""
+        return self._left_out.tracker is not None
+
+    def guard_steps(self):
+        """Leaves out steps whose inputs, loss or gradients are not finite.
+
+        Their number is logged as `non_finite_steps`. For `NonFiniteGuard`.
+        """
+        if not self.guarded:
+            self._left_out.tracker = keras.metrics.Sum(name="non_finite_steps")
+            self.train_function = None  # to be traced anew
+
+    def inputs_that_count(self, x):
+        """The inputs, without what stands for a modality that is not there."""
+        inputs, presence = self.route(x), presence_of(self, x)
+        if presence is None:
+            return inputs
+        return [fill(*both) for both in zip(inputs, presence, strict=True)]
+
+    def count_left_out(self, finite):
+        """One more, unless the step was finite."""
+        self._left_out.tracker.update_state(1.0 - ops.cast(finite, "float32"))
 
     def count_steps_for(self, *values):
         """Counts training steps, if one of these is a schedule over them."""
@@ -341,8 +369,10 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
 
     def get_metrics_result(self):
         of_teacher = results(self._compiled_for_teacher.metrics)
+        left_out = self._left_out.tracker
         return {
             "loss": self._loss_tracker.result(),
+            **({} if left_out is None else {left_out.name: left_out.result()}),
             **{name: tracker.result() for name, tracker in self._trackers.items()},
             **results(self._compile_metrics),
             **{f"teacher_{name}": value for name, value in of_teacher.items()},
@@ -351,7 +381,8 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
     @property
     def metrics(self):
         of_teacher = self._compiled_for_teacher.metrics
-        return super().metrics + ([of_teacher] if of_teacher is not None else [])
+        more = (of_teacher, self._left_out.tracker)
+        return super().metrics + [m for m in more if m is not None]
 
     def _track(self, terms, observed, batch_size, sample_weight):
         for name, (_, term) in terms.items():

@@ -5,7 +5,6 @@ import time
 import keras
 import numpy as np
 import report
-import tasks
 from files import write_aside, write_json
 from loading import Data
 from methods import METHODS
@@ -141,7 +140,8 @@ def of_test(training, model, modality, contest, folder):
     """Scores and confusions on test, and what the model says of the pairs."""
     confusion, predictions = 0, []
     for labels, logits in training.logits(model, modality):
-        confusion += confusion_matrix(labels, logits, ignore_class=tasks.VOID)
+        ignored = training.task.ignore_class
+        confusion += confusion_matrix(labels, logits, ignore_class=ignored)
         if logits.ndim == 2:
             predictions += logits.argmax(axis=-1).tolist()
     with np.load(contest.at(DATA) / "pairs.npz") as pairs:

@@ -170,7 +170,7 @@ def test_ctrl_c_ends_all_of_it(tmp_path, start):
     process = start(tmp_path, *FLAGS, "--methods=alone,kd", "--workers=2")
     time.sleep(6)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=120)
     assert process.returncode == 1 and "Traceback" not in stderr
     assert "the same command goes on" in stderr
     os.close(Contest(tmp_path / "run").lock(patience=5))  # no cell is left
