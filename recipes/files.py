@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 
 
 def write_aside(path, write, mode="w"):
@@ -23,3 +24,27 @@ def read_json(path):
         return json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
+
+
+def read_model(path):
+    """A `.keras` file, every byte of its content checked by its checksums.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    import keras
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:
+                raise ValueError(f"wrong checksum of {damaged}")
+        return keras.models.load_model(path)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # whatever zlib, zipfile, h5py and Keras may raise
+        words = str(error).splitlines()[0][:200] if str(error) else ""
+        raise ValueError(
+            f"Expected {path} to be a whole model file, as it was written; take it "
+            "from a backup, or begin anew in another --run_dir. "
+            f"Received: {type(error).__name__}: {words}"
+        ) from error

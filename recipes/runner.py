@@ -5,10 +5,9 @@ import sys
 import time
 from pathlib import Path
 
-import keras
 import report
 from absl import logging
-from files import read_json, write_json
+from files import read_json, read_model, write_json
 from loading import Data
 from methods import METHODS, PAPER
 from recipe import FLAGS, end_in_one_sentence
@@ -95,7 +94,7 @@ class Run:
 
     def teacher(self, seed, file):
         self.training.train_alone("teacher", FLAGS.teacher, seed, file)
-        teacher = keras.models.load_model(file)
+        teacher = read_model(file)
         self.look_at(teacher)
         return self.training.test(teacher, FLAGS.teacher)
 
@@ -109,7 +108,7 @@ class Run:
     def alone(self, seed, file):
         """The student on labels alone, and how it agrees with the teacher."""
         self.training.train_alone("student", FLAGS.student, seed, file)
-        student = keras.models.load_model(file)
+        student = read_model(file)
         scores = self.training.test(student, FLAGS.student)
         agreement = self.training.agreement(self.load_teacher(seed), student)
         return {**scores, **agreement}
@@ -121,7 +120,7 @@ class Run:
             model = self.training.distilled(method, PAPER, teacher, seed, file)
             test = self.data.shared("test")
             proxies = model.evaluate(test, verbose=0, return_dict=True)
-        student = keras.models.load_model(file)
+        student = read_model(file)
         agreement = {"krc": proxies["krc"], "selected": proxies["selected"]}
         return {**self.training.test(student, FLAGS.student), **agreement}
 

@@ -4,9 +4,9 @@ import itertools
 import shlex
 import sys
 
-import keras
 import numpy as np
 import report
+from files import read_model
 from recipe import FLAGS
 
 SAMPLES = 128  # of test, that every file is run on
@@ -35,7 +35,7 @@ def ship(run, results) -> None:
     folder = run.folder / "exported"
     print(f"\nexporting to {folder}")
     exported = export_student(
-        keras.models.load_model(run.file("C2KD", FLAGS.seed)),
+        read_model(run.file("C2KD", FLAGS.seed)),
         folder,
         samples,
         FLAGS.export,

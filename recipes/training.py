@@ -3,6 +3,7 @@
 import keras
 import nets
 import numpy as np
+from files import read_model
 from methods import Pair
 from recipe import FLAGS
 
@@ -57,7 +58,7 @@ class Training:
         """A model of `build` from its file."""
         self.build(role, modality)  # imports what its file may need
         keras.utils.set_random_seed(seed)  # its dropout is seeded when it is loaded
-        return keras.models.load_model(file)
+        return read_model(file)
 
     def on_all_devices(self):
         """In it a model is made and trained; it is tested on one, outside."""

@@ -96,6 +96,9 @@ class TrainingState:
         """
         try:
             with zipfile.ZipFile(file) as archive:
+                stored = sum(member.file_size for member in archive.infolist())
+                if stored > file.stat().st_size:  # a bomb: ours are not compressed
+                    raise ValueError(f"{stored} bytes claimed in a smaller file")
                 if (damaged := archive.testzip()) is not None:
                     raise ValueError(f"wrong checksum of {damaged}")
             with np.load(file, allow_pickle=False) as content:

@@ -7,8 +7,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_c2kd.distillers.incomplete import presence_of
-
 _NAMED = 5  # samples in a message
 
 
@@ -86,8 +84,7 @@ def _out_of_range(labels, outputs, model):
 def _terms(model, labels, outputs, sample_weight, x):
     if "teacher_logits" not in outputs or not hasattr(model, "all_terms"):
         return {}
-    presence = presence_of(model, x)
-    terms, _ = model.all_terms(labels, outputs, sample_weight, presence)
+    terms, _ = model.all_terms(x, labels, outputs, sample_weight)
     return {k: float(ops.convert_to_numpy(value)) for k, (_, value) in terms.items()}
 
 

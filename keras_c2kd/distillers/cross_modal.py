@@ -273,13 +273,14 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
             if self.teacher.trainable:
                 of_teacher = outputs["teacher_logits"]
                 loss += self._compile_loss(y, of_teacher, weights.teacher)
-            terms, observed = self.all_terms(y, outputs, sample_weight, presence)
+            terms, observed = self.all_terms(x, y, outputs, sample_weight)
             loss += share_of_mean(sum(weight * term for weight, term in terms.values()))
             self._track(terms, observed, ops.shape(y)[0], sample_weight)
         return self._nan_if_out_of_range(loss, y)
 
-    def all_terms(self, labels, outputs, sample_weight, presence):
+    def all_terms(self, x, labels, outputs, sample_weight):
         """Those of the method, then those of the distillation losses."""
+        presence = presence_of(self, x)
         complete = presence and presence.complete
         terms, observed = self.distill(labels, outputs, sample_weight, complete)
         if not self.distillation_losses:

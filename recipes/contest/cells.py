@@ -2,10 +2,9 @@
 
 import time
 
-import keras
 import numpy as np
 import report
-from files import write_aside, write_json
+from files import read_model, write_aside, write_json
 from loading import Data
 from methods import METHODS
 from recipe import FLAGS
@@ -109,7 +108,7 @@ def teacher(training, contest, cell):
     """The one pre-trained teacher of a direction."""
     file = contest.teacher_file(cell)
     training.train_alone("teacher", FLAGS.teacher, cell.seed, file)
-    model = keras.models.load_model(file)
+    model = read_model(file)
     return of_test(training, model, FLAGS.teacher, contest, contest.at(cell))
 
 
@@ -126,7 +125,7 @@ def student(training, contest, cell):
         )
         teacher = load_teacher(training, contest, cell)  # it may have learned, too
     equal = training.noted()
-    model = keras.models.load_model(file)
+    model = read_model(file)
     return {
         **of_test(training, model, FLAGS.student, contest, file.parent),
         **gap_to(teacher, model, training.data),

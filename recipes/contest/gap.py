@@ -1,6 +1,6 @@
 """How far apart teacher and student are on test, by `keras_c2kd.diagnostics`."""
 
-import keras
+from files import read_model
 from recipe import FLAGS
 
 from contest.folder import Cell
@@ -48,4 +48,4 @@ def within_modalities(training, contest, cell) -> dict:
 
 
 def load_student(contest, cell):
-    return keras.models.load_model(contest.at(cell) / "student.keras")
+    return read_model(contest.at(cell) / "student.keras")

@@ -18,7 +18,7 @@ ALLOWED = {
     "metrics": {"ops"},
     "backend": set(),
     "diagnostics": {"ops"},
-    "callbacks": {"diagnostics"},
+    "callbacks": {"diagnostics", "backend", "distribution"},
     "models": set(),
     "export": {"data"},
     "data": set(),
