@@ -11,6 +11,7 @@ import pytest
 
 from keras_c2kd.distribution import Replicas, distribute, initialize
 from keras_c2kd.distribution import synchronize_batch_norm as synchronize
+from tests.data.test_pipeline import decoded
 from tests.helpers import conv_net
 
 BACKEND = keras.config.backend()
@@ -109,6 +110,31 @@ def test_two_processes_take_the_steps_of_one_device(start, one_device, count):
     ]
     for end in both:
         assert_same(one_device(TEST_COMPLETE="1"), end())
+
+
+@needs_jax
+@pytest.mark.parametrize("training", [False, True])
+def test_each_sample_of_a_batch_goes_to_one_process(training):
+    from keras_c2kd.backend.jax_devices import _DataParallel
+    from keras_c2kd.data import make_batches
+
+    samples = decoded(21)[0]
+    batches = make_batches(samples, 8, training, seed=3, epoch=2, replicas=4)
+    parts = []
+    for process in range(2):
+        four = _DataParallel(devices=[f"cpu:{i}" for i in range(4)])
+        # As in two processes with two devices each.
+        four._num_processes, four._is_multi_process = 2, True
+        four._process_id = process
+        part = four.distribute_dataset(batches)
+        assert int(part.cardinality()) == int(batches.cardinality())
+        parts.append(list(part.as_numpy_iterator()))
+    for batch, *halves in zip(batches.as_numpy_iterator(), *parts, strict=True):
+        for array, *both in zip(
+            *map(keras.tree.flatten, (batch, *halves)), strict=True
+        ):
+            assert len(both[0]) == len(both[1]) == 4
+            np.testing.assert_array_equal(np.concatenate(both), array)
 
 
 @needs_tensorflow
