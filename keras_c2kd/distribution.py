@@ -109,9 +109,9 @@ def distribute(strategy: str = "auto") -> Iterator[Replicas]:
 def synchronize_batch_norm(model: keras.Model, on: bool = True) -> None:
     """BatchNorm with the statistics of the whole batch, not of a device's part.
 
-    For `"mirrored"` only: JAX has them by itself. Few samples per device make noisy
-    statistics, and a training that depends on the number of devices. A mask (samples
-    that lack a modality) leaves the proxies' BatchNorm as it was.
+    For `"mirrored"` only: JAX has them by itself. Without it every device has moving
+    statistics of its own, noisy ones of few samples, and those of the first are saved.
+    A mask (samples that lack a modality) leaves the proxies' BatchNorm as it was.
 
     Args:
         model: Built, not compiled yet. All its BatchNorm layers are set, nested ones

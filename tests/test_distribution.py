@@ -13,6 +13,7 @@ from keras_c2kd.distribution import Replicas, distribute, initialize
 from keras_c2kd.distribution import synchronize_batch_norm as synchronize
 from tests.data.test_pipeline import decoded
 from tests.helpers import conv_net
+from tests.integration.test_saving import run
 
 BACKEND = keras.config.backend()
 SCRIPT = "tests/integration/distributed.py"
@@ -150,6 +151,56 @@ def test_mirrored_takes_the_steps_of_one_device(start, one_device, count):
 def test_without_synchronization_batch_norm_is_that_of_a_replica(start, one_device):
     two = start("auto", TEST_COMPLETE="1", TEST_DEVICES="2")()
     assert np.abs(one_device(TEST_COMPLETE="1")["loss"] - two["loss"]).max() > 1e-2
+
+
+CALLBACKS = """
+import sys
+from tests.integration import distributed  # the devices
+import keras, numpy as np, tensorflow as tf
+from keras_c2kd import distribution
+from keras_c2kd.callbacks import (
+    DistillationWatch, ModalityGapLogger, NonFiniteGuard, TrainingCheckpoint
+)
+from tests.helpers import distiller, pairs
+
+def built():
+    model = distiller(compiled=False)
+    mirrored = keras.config.backend() == "tensorflow"
+    distribution.synchronize_batch_norm(model, on=mirrored)
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9))
+    return model
+
+def batches(x, y):
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
+
+x, y = pairs()
+odd = {name: value[:21] for name, value in x.items()}, y[:21]  # cannot be split
+with distribution.distribute() as replicas:
+    assert replicas.count == 2
+    model, checkpoint = built(), TrainingCheckpoint(sys.argv[1])
+    callbacks = [NonFiniteGuard(), DistillationWatch(odd), ModalityGapLogger(odd)]
+    history = model.fit(
+        batches(x, y), epochs=2, callbacks=[*callbacks, checkpoint], verbose=0
+    ).history
+    assert np.isfinite(history["gap_krc"]).all()
+    other = built()
+    assert checkpoint.restore(other).epoch == 2
+    losses = [m.evaluate(batches(x, y), verbose=0) for m in (model, other)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
+    x["rgb"][9] = np.nan
+    try:
+        other.fit(batches(x, y), callbacks=[NonFiniteGuard()], verbose=0)
+    except FloatingPointError as error:
+        print("stopped")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BACKEND == "torch", reason="trains on one device")
+def test_callbacks_work_on_two_devices(tmp_path, pytestconfig, monkeypatch):
+    monkeypatch.setenv("TEST_DEVICES", "2")
+    printed = run(CALLBACKS, tmp_path / "checkpoints", cwd=pytestconfig.rootpath)
+    assert printed.endswith("stopped")
 
 
 def test_one_device_is_what_auto_finds_here():

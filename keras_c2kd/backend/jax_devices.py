@@ -39,6 +39,11 @@ def initialize():
     keras.distribution.initialize()
 
 
+def shares_batches(model):
+    """Whether a batch has to be one that devices can split."""
+    return keras.distribution.distribution() is not None
+
+
 def from_all_processes(values):
     """Integers `(N,)` of this process as `(processes, N)`."""
     if jax.process_count() == 1:

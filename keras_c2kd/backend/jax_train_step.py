@@ -66,8 +66,7 @@ class JAXTrainStep:
         finite = all_finite([loss, gradients, self.inputs_that_count(x)])
         new = jax.tree.map(lambda n, old: ops.where(finite, n, old), new, state)
         with self._metrics_in(new[3]) as scope:
-            self.count_left_out(finite)
-            logs = self.get_metrics_result()
+            logs = self.count_left_out(finite)
         metric_state = [scope.get_current_value(v) for v in self.metrics_variables]
         return logs, (*new[:3], metric_state)
 

@@ -35,6 +35,12 @@ def initialize():
     )
 
 
+def shares_batches(model):
+    """Whether a batch has to be one that devices can split."""
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy is not None and strategy.num_replicas_in_sync > 1
+
+
 def from_all_processes(values):
     """Integers `(N,)` of this process as `(processes, N)`."""
     return values[None]

@@ -54,5 +54,4 @@ class TensorFlowTrainStep:
         checked = gradients_to_check(self.optimizer, gradients)
         finite = all_finite([loss, checked, self.inputs_that_count(x)])
         tf.cond(finite, take_it, leave_it_out)
-        self.count_left_out(finite)
-        return self.get_metrics_result()
+        return self.count_left_out(finite)

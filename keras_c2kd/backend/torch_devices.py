@@ -21,6 +21,11 @@ def initialize():
     )
 
 
+def shares_batches(model):
+    """Whether a batch has to be one that devices can split."""
+    return False
+
+
 def from_all_processes(values):
     """Integers `(N,)` of this process as `(processes, N)`."""
     return values[None]

@@ -77,9 +77,8 @@ class NonFiniteGuard(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        replicas = getattr(model, "distribute_strategy", None)
-        several = getattr(replicas, "num_replicas_in_sync", 1) > 1
-        if hasattr(model, "guard_steps") and (devices.GUARDS_REPLICAS or not several):
+        alone = devices.GUARDS_REPLICAS or not devices.shares_batches(model)
+        if hasattr(model, "guard_steps") and alone:
             model.guard_steps()
         elif self.action == "skip":
             raise ValueError(

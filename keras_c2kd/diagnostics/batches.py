@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_c2kd.backend import devices
+
 
 class Batch(NamedTuple):
     """`P` positions a sample: 1, or those of dense logits."""
@@ -119,14 +121,17 @@ def _logits(model, inputs, modality, role):
     )
     if keras.config.backend() == "torch":
         model.eval()  # as `predict` does, and `predict_on_batch` does not
-    outputs = model.predict_on_batch(x)
+    if devices.shares_batches(model):  # where each would predict all of it
+        outputs = model(keras.tree.map_structure(ops.convert_to_tensor, x))
+    else:
+        outputs = model.predict_on_batch(x)
     logits = outputs.get("logits") if isinstance(outputs, dict) else outputs
     if logits is None or isinstance(logits, (list, tuple)):
         raise ValueError(
             f'Expected the {role} to return logits, or a dict with "logits". '
             f"Received: outputs of type {type(outputs).__name__}"
         )
-    return np.asarray(logits, "float32")
+    return _array(logits).astype("float32")
 
 
 def _common_shape(logits):

@@ -315,8 +315,10 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
         return [fill(*both) for both in zip(inputs, presence, strict=True)]
 
     def count_left_out(self, finite):
-        """One more, unless the step was finite."""
-        self._left_out.tracker.update_state(1.0 - ops.cast(finite, "float32"))
+        """One more, unless the step was finite; returns the logs with their number."""
+        tracker = self._left_out.tracker
+        tracker.update_state(1.0 - ops.cast(finite, "float32"))
+        return {**self.get_metrics_result(), tracker.name: tracker.result()}
 
     def count_steps_for(self, *values):
         """Counts training steps, if one of these is a schedule over them."""
@@ -370,10 +372,8 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
 
     def get_metrics_result(self):
         of_teacher = results(self._compiled_for_teacher.metrics)
-        left_out = self._left_out.tracker
         return {
             "loss": self._loss_tracker.result(),
-            **({} if left_out is None else {left_out.name: left_out.result()}),
             **{name: tracker.result() for name, tracker in self._trackers.items()},
             **results(self._compile_metrics),
             **{f"teacher_{name}": value for name, value in of_teacher.items()},

@@ -17,7 +17,7 @@ ALLOWED = {
     "layers": {"ops", "losses"},
     "metrics": {"ops"},
     "backend": set(),
-    "diagnostics": {"ops"},
+    "diagnostics": {"ops", "backend"},
     "callbacks": {"diagnostics", "backend", "distribution"},
     "models": set(),
     "export": {"data"},
