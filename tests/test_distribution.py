@@ -155,7 +155,8 @@ def test_without_synchronization_batch_norm_is_that_of_a_replica(start, one_devi
 
 CALLBACKS = """
 import sys
-from tests.integration import distributed  # the devices
+from tests.integration.distributed import split_the_cpu
+split_the_cpu(2)
 import keras, numpy as np, tensorflow as tf
 from keras_c2kd import distribution
 from keras_c2kd.callbacks import (
@@ -197,8 +198,7 @@ with distribution.distribute() as replicas:
 
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND == "torch", reason="trains on one device")
-def test_callbacks_work_on_two_devices(tmp_path, pytestconfig, monkeypatch):
-    monkeypatch.setenv("TEST_DEVICES", "2")
+def test_callbacks_work_on_two_devices(tmp_path, pytestconfig):
     printed = run(CALLBACKS, tmp_path / "checkpoints", cwd=pytestconfig.rootpath)
     assert printed.endswith("stopped")
 

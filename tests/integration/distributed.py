@@ -6,23 +6,24 @@ python distributed.py STRATEGY OUT [sync]: writes the loss curve and the final w
 import os
 import sys
 
-DEVICES = int(os.environ.get("TEST_DEVICES", "1"))
-os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={DEVICES}"
+import keras
+import numpy as np
+import tensorflow as tf
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-
-if keras.config.backend() == "tensorflow":
-    parts = [tf.config.LogicalDeviceConfiguration()] * DEVICES
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, parts)
-
-from keras_c2kd import C2KD, OFSD, distribution  # noqa: E402
-from keras_c2kd.losses import KD  # noqa: E402
-from tests.helpers import conv_net  # noqa: E402
+from keras_c2kd import C2KD, OFSD, distribution
+from keras_c2kd.losses import KD
+from tests.helpers import conv_net
 
 BATCH, SAMPLES, HELD_OUT = 16, 48, 21
+
+
+def split_the_cpu(devices):
+    """Before the first operation: no backend can do it later."""
+    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+    if keras.config.backend() == "tensorflow":
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        parts = [tf.config.LogicalDeviceConfiguration()] * devices
+        tf.config.set_logical_device_configuration(cpu, parts)
 
 
 def data(count, replicas):
@@ -43,6 +44,7 @@ def data(count, replicas):
 
 
 def main(strategy, out, sync=None):
+    split_the_cpu(int(os.environ.get("TEST_DEVICES", "1")))
     distribution.initialize()
     keras.utils.set_random_seed(1)
     with distribution.distribute(strategy) as replicas:
