@@ -22,7 +22,7 @@ from absl import app, flags, logging
 from contest.folder import DATA, Cell, Contest
 from contest.plan import Plan
 from contest.workers import Bar, Workers, last_words
-from methods import METHODS, check_methods
+from methods import RIVALS, check_methods
 from settings import remember, settings_that_matter
 
 FLAGS = flags.FLAGS
@@ -31,12 +31,16 @@ RECIPES += ("crisismmd", "av_mnist")
 
 # Flags that choose cells; what is in one depends on the others.
 FREE = {"teacher", "student", "methods", "directions", "workers", "search", "cell"}
+FREE |= {"judge_on"}  # the table alone
 
-flags.DEFINE_list("methods", list(METHODS), "Which methods, with commas.")
+flags.DEFINE_list("methods", list(RIVALS), "Which methods, with commas.")
 flags.DEFINE_enum("directions", "one", ["one", "both"], "both: roles exchanged too.")
 flags.DEFINE_integer("workers", 1, "Cells that run at the same time.", 1)
 flags.DEFINE_integer("threads", 1, "Of a cell; another number, other last bits.", 1)
 flags.DEFINE_integer("search", 1, "Settings tried per method, on validation.", 1)
+flags.DEFINE_enum(
+    "judge_on", "test", ["test", "validation"], "validation: to choose a method by."
+)
 flags.DEFINE_string("cell", None, "One cell alone; the contest starts those itself.")
 
 
@@ -87,7 +91,7 @@ def run_all(module) -> None:
         sys.exit("\nStopped; the same command goes on from here.")
     from contest.report import write_report
 
-    write_report(contest, plan, chosen, module.RECIPE)
+    write_report(contest, plan, chosen, module.RECIPE, FLAGS.judge_on)
 
 
 def the_plan() -> Plan:

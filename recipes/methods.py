@@ -119,10 +119,31 @@ def distiller(module: str, name: str, last: bool = False):
     return build
 
 
-def c2kd(pair, **settings):
-    from keras_c2kd import C2KD, OFSD
+def c2kd(warmup: float = 0.0, switches: Mapping[str, Any] | None = None, **selection):
+    """`build` of C2KD.
 
-    return C2KD(**pair.arguments(), ofsd=OFSD(select=pair.select), **settings)
+    Args:
+        warmup: share of the training in which the cross-modal weight grows from 0.
+        switches: other arguments of `keras_c2kd.C2KD`.
+        **selection: arguments of `keras_c2kd.OFSD`.
+    """
+
+    def build(pair, cross_modal_weight=1.0):
+        from keras_c2kd import C2KD, OFSD
+
+        return C2KD(
+            **pair.arguments(),
+            ofsd=OFSD(select=pair.select, **selection),
+            cross_modal_weight=growing(cross_modal_weight, warmup * pair.steps),
+            **(switches or {}),
+        )
+
+    return build
+
+
+def changed(how: str, **settings: Any) -> Method:
+    """C2KD, but for what `c2kd` is told."""
+    return Method(f"C2KD, {how}", c2kd(**settings), frozen=False)
 
 
 WEIGHT = multiples(weight=1.0)
@@ -151,9 +172,28 @@ METHODS = {
         search=multiples(feature_weight=1.0, label_weight=1.0),
     ),
     "c2kd": Method(
-        "C2KD", c2kd, frozen=False, search=multiples(cross_modal_weight=1.0)
+        "C2KD", c2kd(), frozen=False, search=multiples(cross_modal_weight=1.0)
     ),
 }
+
+# C2KD with one thing changed: the ablations of its paper, then what its logic suggests
+# where it does not help. They take part when they are named.
+ABLATIONS = {
+    "c2kd_frozen": Method("C2KD, teacher frozen", c2kd()),
+    "c2kd_one_way": changed("one way", switches={"bidirectional": False}),
+    "c2kd_no_proxies": changed("no proxies", switches={"proxies": False}),
+    "c2kd_all_samples": changed("no selection", rule="all"),
+    "c2kd_target": changed("target class alone", classes="target"),
+    "c2kd_all_classes": changed("all classes", classes="all"),
+    "c2kd_zero_logit": changed("zero logit", non_target="zero_logit"),
+    "c2kd_tau_a": changed("tau-a", variant="a"),
+    "c2kd_threshold": changed("KRC above 0.3", threshold=0.3),
+    "c2kd_both_correct": changed("both right", rule="both_correct"),
+    "c2kd_hot": changed("temperature 4", temperature=4.0),
+    "c2kd_warmup": changed("warm-up over half", warmup=0.5),
+}
+RIVALS = tuple(METHODS)
+METHODS |= ABLATIONS
 
 
 def check_methods(names: list[str]) -> None:

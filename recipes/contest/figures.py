@@ -5,7 +5,7 @@ import io
 from itertools import cycle
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
@@ -42,13 +42,18 @@ _COLOURS = {
 }
 
 
+_OTHERS = [method for method in METHODS if method not in _COLOURS]
+
+
 def colour(method):
     """The same one in every figure."""
-    return _COLOURS.get(method, ("#AA4499", "--"))[0]
+    if method in _OTHERS:
+        return colormaps["tab20"](_OTHERS.index(method) % 20)
+    return _COLOURS[method][0]
 
 
 def dashes(method):
-    return _COLOURS.get(method, ("#AA4499", "--"))[1]
+    return "--" if method in _OTHERS else _COLOURS[method][1]
 
 
 def figure(height):

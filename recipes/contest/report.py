@@ -17,16 +17,20 @@ from contest.results import BASELINES, Results
 from contest.tables import arrow, headline
 
 
-def write_report(contest, plan, chosen, recipe) -> None:
-    """Prints the table, and writes it and the page."""
-    results = Results(contest, plan, chosen, recipe.task)
+def write_report(contest, plan, chosen, recipe, split) -> None:
+    """Prints the table, and writes it and, of test, the page."""
+    results = Results(contest, plan, chosen, recipe.task, split)
     rows = results.rows()
     suffix = f"-search{plan.search}" if plan.search > 1 else ""
+    suffix += "" if split == "test" else f"-{split}"
     grid = tables.grid(rows, recipe.task)
     tables.write_csv(contest.folder / f"table{suffix}.csv", rows)
-    text = f"{tables.markdown(*grid)}\n{tables.LEGEND}"
+    legend = tables.LEGEND.format(split=split)
+    text = f"{tables.markdown(*grid)}\n{legend}"
     write_aside(contest.folder / f"table{suffix}.md", lambda file: file.write(text))
-    print(f"\n{tables.plain(*grid)}\n\n{tables.LEGEND}")
+    print(f"\n{tables.plain(*grid)}\n\n{legend}")
+    if split != "test":
+        return
     page = report(results, rows, command=shlex.join(["python", *sys.argv]))
     file = contest.folder / f"report{suffix}.html"
     write_aside(file, lambda opened: opened.write(page))
@@ -88,7 +92,9 @@ def comparison(results, rows) -> str:
         parts += [html.paragraph(words) for words in in_words(of_pair, results.task)]
         lines = [line[1:] for line in lines]  # the direction is said above
         parts += [html.table(heads[1:], lines, f"Test figures, {arrow(pair)}")]
-    parts += [html.paragraph(tables.LEGEND.replace("\n", " "), "note")]
+    parts += [
+        html.paragraph(tables.LEGEND.format(split="test").replace("\n", " "), "note")
+    ]
     if results.plan.search > 1:
         parts += [html.paragraph(SEARCHED), searched(results)]
     return "".join(parts)

@@ -21,7 +21,7 @@ class Row:
         method: of `METHODS`.
         setting: of the method's `search`.
         figure: which of the task's scores.
-        scores: on test, one per seed.
+        scores: one per seed.
         against: baseline to `Difference`, for those that took part.
     """
 
@@ -41,10 +41,14 @@ class Results:
         plan: which they are.
         chosen: the setting of each direction and method.
         task: of the recipe.
+        split: `"test"`, or `"validation"` for the figure that epochs are chosen by.
     """
 
-    def __init__(self, contest: Contest, plan: Plan, chosen: dict, task):
+    def __init__(
+        self, contest: Contest, plan: Plan, chosen: dict, task, split: str = "test"
+    ):
         self.contest, self.plan, self.chosen, self.task = contest, plan, chosen, task
+        self.split = split
         self.by_cell = {cell: contest.result(cell) for cell in plan.cells(chosen)}
         self.teachers = {c.direction: contest.result(c) for c in plan.teachers()}
         self.gaps = {cell.direction: contest.result(cell) for cell in plan.gaps()}
@@ -61,7 +65,10 @@ class Results:
         return [self.by_cell[cell] for cell in self.cells_of(direction, method)]
 
     def scores(self, direction, method, figure) -> tuple[float, ...]:
-        return tuple(r["scores"][figure] for r in self.of(direction, method))
+        results = self.of(direction, method)
+        if self.split == "validation":
+            return tuple(result["validation"]["value"] for result in results)
+        return tuple(result["scores"][figure] for result in results)
 
     def logged(self, direction, method, name) -> np.ndarray:
         """A column of the logs, `(seeds, epochs)`."""
@@ -94,6 +101,8 @@ class Results:
     def rows(self) -> list[Row]:
         """The headline figure of all first, then the others."""
         figures = sorted(self.task.columns, key=lambda f: f != self.task.headline)
+        if self.split == "validation":
+            figures = figures[:1]
         return [
             self.row(direction, method, figure)
             for figure in figures

@@ -106,9 +106,9 @@ def plain(heads: list[str], lines: list[list[str]]) -> str:
 
 
 LEGEND = """\
-Test figures of the epoch that was best on validation: mean ± standard deviation over
-seeds. Differences are in points, paired by seed: mean, 95 % bootstrap interval, p of a
-paired t-test, and wins/ties/losses over seeds. "better" and "worse": the interval
+Figures on {split}, of the epoch that was best on validation: mean ± standard deviation
+over seeds. Differences are in points, paired by seed: mean, 95 % bootstrap interval, p
+of a paired t-test, and wins/ties/losses over seeds. "better" and "worse": the interval
 leaves out 0 and p < 0.05; nothing is corrected for the number of comparisons, of which
 one in twenty is such by chance. With fewer than five seeds nothing is judged.
 """

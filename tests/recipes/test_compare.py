@@ -110,6 +110,22 @@ def test_a_result_holds_what_the_report_shows(undisturbed):
 
 
 @pytest.mark.slow
+def test_a_table_of_validation_to_choose_by(contest, run):
+    before = (contest / "table.csv").read_bytes(), (contest / "table.md").read_bytes()
+    flags = [f"--methods={','.join(METHODS)}", "--judge_on=validation"]
+    printed = run(*FLAGS, *flags)
+    assert "Figures on validation" in printed.stdout
+    assert "report" not in printed.stdout
+    after = (contest / "table.csv").read_bytes(), (contest / "table.md").read_bytes()
+    assert after == before
+    cells = results(contest)
+    for row in csv.DictReader((contest / "table-validation.csv").open()):
+        name = f"cells/depth-to-rgb/{row['method']}/seed"
+        values = [cells[f"{name}{k}"]["validation"]["value"] for k in (0, 1)]
+        assert float(row["mean"]) == pytest.approx(np.mean(values))
+
+
+@pytest.mark.slow
 def test_the_same_command_runs_nothing_again_and_more_may_be_added(contest, run):
     before = {p: p.stat().st_mtime_ns for p in contest.glob("cells/**/result.json")}
     table = (contest / "table.csv").read_bytes()

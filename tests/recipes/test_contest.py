@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from contest.folder import DATA, Cell, Contest
 from contest.plan import Plan
-from methods import METHODS, Pair, check_methods
+from methods import ABLATIONS, METHODS, Pair, check_methods
 
 from tests.helpers import dense_net, pairs
 
@@ -136,3 +136,33 @@ def test_a_search_scales_the_weights_of_the_paper():
         "0.3x": {"weight": 30.0},
         "3x": {"weight": 300.0},
     }
+
+
+CHANGED = {
+    "c2kd_frozen": "frozen",
+    "c2kd_one_way": "bidirectional",
+    "c2kd_no_proxies": "proxies",
+    "c2kd_all_samples": "rule",
+    "c2kd_target": "classes",
+    "c2kd_all_classes": "classes",
+    "c2kd_zero_logit": "non_target",
+    "c2kd_tau_a": "variant",
+    "c2kd_threshold": "threshold",
+    "c2kd_both_correct": "rule",
+    "c2kd_hot": "temperature",
+    "c2kd_warmup": "cross_modal_weight",
+}
+
+
+def test_an_ablation_changes_one_thing_of_c2kd():
+    def settings(name):
+        config = distiller(METHODS[name], {}).get_config()
+        values = config.pop("ofsd")["config"] | config
+        values |= {"frozen": METHODS[name].frozen}
+        owned = ("name", "teacher", "student", "teacher_proxy", "student_proxy")
+        return {key: value for key, value in values.items() if key not in owned}
+
+    paper = settings("c2kd")
+    for name in ABLATIONS:
+        found = settings(name)
+        assert {key for key in paper if paper[key] != found[key]} == {CHANGED[name]}
