@@ -25,7 +25,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """Every figure in full; scores are shares of 1."""
     statistics = [field.name for field in dataclasses.fields(Difference)]
     names = ["teacher", "student", "method", "setting", "figure"]
-    names += ["seeds", "mean", "deviation"]
+    names += ["seeds", "scores", "mean", "deviation"]
     names += [f"minus_{base}_{name}" for base in BASELINES for name in statistics]
 
     def write(file):
@@ -35,6 +35,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
             line = dict(zip(("teacher", "student"), row.direction, strict=True))
             line |= {"method": row.method, "setting": row.setting}
             line |= {"figure": row.figure, "seeds": len(row.scores)}
+            line |= {"scores": " ".join(map(str, row.scores))}  # by seed
             line |= {"mean": float(np.mean(row.scores))}
             line |= {"deviation": deviation(row.scores)}
             for base, found in row.against.items():

@@ -70,6 +70,7 @@ def test_the_table_is_that_of_the_cells(undisturbed):
         if row["figure"] == "top1"
     }
     for method, row in rows.items():
+        assert [float(score) for score in row["scores"].split()] == scores[method]
         assert float(row["mean"]) == pytest.approx(np.mean(scores[method]))
         assert float(row["deviation"]) == pytest.approx(np.std(scores[method], ddof=1))
     for base in ("alone", "kd"):
