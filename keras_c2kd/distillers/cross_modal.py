@@ -134,7 +134,8 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
         self.distillation_loss_weights = self._loss_terms.weights
         self.term_names = (*self.term_names, *self.distillation_losses)
         if self._loss_terms.select:
-            self.observed_names = ("krc", "selected")
+            names = (*self.observed_names, "krc", "selected")
+            self.observed_names = tuple(dict.fromkeys(names))
         self._trackers = {
             name: keras.metrics.Mean(name=name)
             for name in (*self.observed_names, *self.term_names)

@@ -37,7 +37,7 @@ class FDCMKD(CrossModalDistiller):
 
     No gradient reaches the teacher from any of these; the paper freezes it
     (`teacher.trainable = False` before `compile`), one that is not learns from the
-    labels alone.
+    labels alone. A sample of weight 0 is in no term.
 
     Args:
         teacher: A Keras model that returns logits `(B, C)`, pre-trained.

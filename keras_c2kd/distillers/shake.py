@@ -37,6 +37,9 @@ class SHAKE(CrossModalDistiller):
     (`teacher.trainable = False` before `compile`), one that is not learns from the
     labels alone.
 
+    A sample of weight 0 is in no term; the statistics of the shadow head's BatchNorm
+    see it in training, as those of both models do.
+
     Args:
         teacher: A Keras model that returns logits `(B, ..., C)`, pre-trained.
         student: A Keras model that returns logits `(B, ..., C)`.

@@ -96,12 +96,7 @@ class OFSD(DistillationLoss, layers.Layer):
         check_classes(classes)
         if variant not in ("a", "b"):
             raise ValueError(f'Expected `variant` "a" or "b". Received: {variant=}')
-        if loss is not None and getattr(loss, "uses", None) != "logits":
-            raise ValueError(
-                "Expected `loss` to be one of keras_c2kd.losses that works on logits "
-                "and takes sample weights, which is how samples are left out. "
-                f"Received: loss={loss!r}"
-            )
+        check_gated_loss(loss)
         self.threshold = threshold
         self.temperature = temperature
         self.non_target = non_target
@@ -229,6 +224,21 @@ class OFSD(DistillationLoss, layers.Layer):
             if isinstance(config.get(name), dict)
         }
         return cls(**{**config, **loaded})
+
+
+def check_gated_loss(loss):
+    """None, or a loss on logits whose samples are selected once."""
+    if isinstance(loss, OFSD):
+        raise ValueError(
+            "Expected `loss` to be a loss that does not select samples itself. "
+            f"Received: loss={loss!r}"
+        )
+    if loss is not None and getattr(loss, "uses", None) != "logits":
+        raise ValueError(
+            "Expected `loss` to be one of keras_c2kd.losses that works on logits "
+            "and takes sample weights, which is how samples are left out. "
+            f"Received: loss={loss!r}"
+        )
 
 
 def check_range(name, value, low, high, open_below=False):

@@ -27,9 +27,9 @@ class RKD(DistillationLoss):
 
     with `d` a distance divided by the mean over pairs of distinct samples, `cos_ijk`
     the cosine of the angle at `j` between `i` and `k`, `h` the Huber loss with delta 1.
-    Features with positions are averaged over them first. A pair weighs `w_i w_j`, a
-    triplet `w_i w_j w_k`; the means are over all pairs and triplets of the batch. The
-    angles take memory of `B^3` numbers.
+    Features with positions are averaged over them first. A pair weighs `w_i w_j`, also
+    in that mean of distances, a triplet `w_i w_j w_k`; the means of the losses are over
+    all pairs and triplets of the batch. The angles take memory of `B^3` numbers.
 
     Args:
         distance_weight: at least 0.
@@ -74,7 +74,7 @@ class RKD(DistillationLoss):
         t, s = (z[:, None, :] - z[None, :, :] for z in (t, s))
         (d_t, u_t), (d_s, u_s) = _length_and_direction(t), _length_and_direction(s)
         pairs = w[:, None] * w[None, :]
-        distance = pairs * huber(_relative(d_s), _relative(d_t))
+        distance = pairs * huber(_relative(d_s, pairs), _relative(d_t, pairs))
         # From j to i times from j to k: [j, i, k].
         cos_t, cos_s = (ops.matmul(u, ops.transpose(u, (0, 2, 1))) for u in (u_t, u_s))
         angle = w[:, None, None] * pairs[None] * huber(cos_s, cos_t)
@@ -104,8 +104,8 @@ def _length_and_direction(x):
     return ops.where(there, length, 0.0), direction
 
 
-def _relative(distance):
-    """Divided by the mean of those that are not 0, as in the released code."""
-    there = ops.cast(distance > 0, "float32")
-    mean = ops.sum(distance) / ops.maximum(ops.sum(there), 1.0)
+def _relative(distance, weight):
+    """Divided by the weighted mean of those that are not 0, as in the released code."""
+    total = ops.sum(ops.where(distance > 0, weight, 0.0))
+    mean = ops.sum(weight * distance) / ops.where(total > 0, total, 1.0)
     return distance / ops.maximum(mean, _TINY)

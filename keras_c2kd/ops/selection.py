@@ -1,5 +1,6 @@
 """On-the-Fly Selection: the one place where a sample is let through."""
 
+from fractions import Fraction
 from typing import Any
 
 from keras import ops
@@ -7,6 +8,7 @@ from keras import ops
 from keras_c2kd.ops.kendall import defined_kendall_rank_correlation
 
 RULES = ("krc", "top_fraction", "both_correct", "all")
+_LARGEST_DENOMINATOR = 46340  # whose square is still an int32
 
 
 def select_samples(
@@ -111,10 +113,27 @@ def _means(score, counted):
 
 
 def _among_highest(score, counted, fraction):
-    count = ops.cast(ops.sum(ops.cast(counted, "int32")), "float32")
-    last = ops.cast(ops.ceil(fraction * count), "int32") - 1
+    last = part_of(ops.sum(ops.cast(counted, "int32")), fraction) - 1
     ranked = ops.sort(ops.reshape(ops.where(counted, -score, 2.0), (-1,)))
     return -score <= ops.take(ranked, ops.maximum(last, 0))
+
+
+def part_of(count: Any, fraction: float) -> Any:
+    """`ceil(fraction * count)`, of the fraction as it was written.
+
+    Args:
+        count: int32, any shape.
+        fraction: In [0, 1]; taken as the nearest fraction with a denominator of up to
+            46,340, which decimals of four digits are.
+
+    Returns:
+        int32, the shape of `count`.
+    """
+    # In integers: 0.3 * 100 is more than 30 in float32, and its ceil would be 31.
+    nearest = Fraction(float(fraction)).limit_denominator(_LARGEST_DENOMINATOR)
+    over, under = nearest.numerator, nearest.denominator
+    whole, rest = count // under, count % under
+    return over * whole + (over * rest + under - 1) // under
 
 
 def check_selection(rule: str, select: str) -> None:

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 
 from keras_c2kd import C2KD, OFSD, ProxyHead
 from keras_c2kd.losses import c2kd_loss_terms
@@ -120,6 +121,35 @@ def test_nobody_selected_is_unimodal_training():
     logs = model.fit(x, y, verbose=0).history
     assert logs["selected"] == [0.0]
     assert logs["teacher_proxy_to_student_proxy"] == [0.0]
+
+
+def test_a_scheduled_threshold_goes_on_where_a_saved_run_stopped(tmp_path):
+    x, y = pairs()
+    steps = keras.optimizers.schedules.PiecewiseConstantDecay([1, 3], [-1.0, 0.2, 1.0])
+    proxies = {
+        f"{role}_proxy": keras.layers.Dense(3) for role in ("teacher", "student")
+    }
+    model = distiller(ofsd=OFSD(threshold=steps), **proxies)
+    model.optimizer.learning_rate = 0.0
+    outputs = model(x)
+    logits = (outputs[f"{role}_logits"] for role in proxies)
+    rows = zip(*map(keras.ops.convert_to_numpy, logits), strict=True)
+    krc = np.array([scipy.stats.kendalltau(*row).statistic for row in rows])
+    # Two steps an epoch: up to step 1 above -1, up to 3 above 0.2, then above 1.
+    expected = [(krc > threshold).mean() for threshold in (-1.0, 0.2, 1.0)]
+    assert expected[0] > expected[1] > expected[2] == 0.0
+    first = fit(model, x, y, epochs=1)
+    model.save(tmp_path / "run.keras")
+    loaded = keras.models.load_model(tmp_path / "run.keras")
+    for run in (model, loaded):
+        history = [*first, *fit(run, x, y, epochs=2)]
+        np.testing.assert_allclose(history, expected, atol=1e-6)
+        assert int(run.training_step) == 5
+
+
+def fit(model, x, y, epochs):
+    settings = {"batch_size": 12, "shuffle": False, "verbose": 0}
+    return model.fit(x, y, epochs=epochs, **settings).history["selected"]
 
 
 def test_ignored_labels_are_not_there_at_all():

@@ -4,7 +4,7 @@ import pytest
 import scipy.special
 
 from keras_c2kd.distillers.fd_cmkd import FDCMKD
-from tests.helpers import dense_net, pairs
+from tests.helpers import assert_same, dense_net, pairs, weights_of
 
 
 def distiller(hidden=16, **kwargs):
@@ -39,14 +39,16 @@ def log(x):
 def cross_entropy(layer, x, labels):
     kernel, bias = layer.get_weights()
     logits = scipy.special.log_softmax(x @ kernel + bias, -1)
-    return -logits[np.arange(len(labels)), labels].mean()
+    return -logits[np.arange(len(labels)), labels]
 
 
 @pytest.mark.parametrize("hidden", [16, 8])
-def test_terms_are_those_of_the_formula(hidden):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_terms_are_those_of_the_formula(hidden, weighted):
     x, y = pairs()
+    weight = np.linspace(0, 2, 24).astype("float32") if weighted else None
     model = distiller(hidden)
-    logs = model.evaluate(x, y, batch_size=24, verbose=0, return_dict=True)
+    logs = model.evaluate(x, y, 24, 0, sample_weight=weight, return_dict=True)
     teacher = features_of(model.teacher, x["depth"])
     student = features_of(model.student, x["rgb"])
     if hidden != 16:
@@ -57,9 +59,26 @@ def test_terms_are_those_of_the_formula(hidden):
     high = log(standardized(high_t)) - log(standardized(high_s))
     align = sum(cross_entropy(model.low_classifier, z, y) for z in (low_t, low_s))
     align += sum(cross_entropy(model.high_classifier, z, y) for z in (high_t, high_s))
-    assert logs["low"] == pytest.approx((low**2).sum() / (24 * 16), rel=1e-4)
-    assert logs["high"] == pytest.approx((high**2).sum() / (24 * 16), rel=1e-4)
-    assert logs["align"] == pytest.approx(align, rel=1e-4)
+    terms = {"low": (low**2).mean(-1), "high": (high**2).mean(-1), "align": align}
+    for name, values in terms.items():
+        value = np.mean(values if weight is None else weight * values)
+        assert logs[name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_a_sample_of_weight_zero_teaches_nothing():
+    x, y = pairs()
+    weight = np.arange(24) % 3 % 2 * 1.5
+    there = weight > 0
+    others = {key: np.where(there[:, None], rows, -9 * rows) for key, rows in x.items()}
+    model = distiller(hidden=8)
+    model.compile(keras.optimizers.SGD(0.1))
+    start, ends = model.get_weights(), []
+    for data, labels in ((x, y), (others, np.where(there, y, 0))):
+        model.set_weights(start)
+        model.reset_metrics()
+        logs = model.train_on_batch(data, labels, weight, return_dict=True)
+        ends.append([*weights_of(model), *logs.values()])
+    assert_same(*ends, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["align", "low", "high"])

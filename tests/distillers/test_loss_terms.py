@@ -1,5 +1,7 @@
 """Distillation losses given to a distiller: Keras's, our own, selected, scheduled."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -25,10 +27,17 @@ class Squared(DistillationLoss):
         return batch_mean(distance, weight)
 
 
-def build(losses, weights=None, taps="features", frozen=True, **kwargs):
+def build(
+    losses,
+    weights=None,
+    taps="features",
+    frozen=True,
+    cls=CrossModalDistiller,
+    **kwargs,
+):
     teacher = dense_net(4, name="teacher")
     teacher.trainable = not frozen
-    model = CrossModalDistiller(
+    model = cls(
         teacher,
         dense_net(6, name="student"),
         teacher_modality="depth",
@@ -130,12 +139,30 @@ def test_keras_logits_distillation_crosses_modalities_and_learns():
     assert history["logits_distillation"][-1] < 0.8 * term
 
 
-def test_a_keras_loss_has_no_place_for_weights():
+KERAS_LOSSES = [LogitsDistillation(), FeatureDistillation("mse")]
+
+
+@pytest.mark.parametrize("loss", KERAS_LOSSES, ids=lambda loss: type(loss).__name__)
+def test_a_keras_loss_has_no_place_for_weights(loss):
     x, y = pairs()
-    with pytest.raises(ValueError, match=r"keras\.distillation\.LogitsDistillation"):
-        build(LogitsDistillation()).fit(x, y, sample_weight=np.ones(len(y)), verbose=0)
-    with pytest.raises(ValueError, match="takes sample weights"):
-        OFSD(loss=LogitsDistillation())
+    sentence = (
+        "Expected no sample weights, void labels or missing modalities with "
+        f"keras.distillation.{type(loss).__name__}, which has no place for them; the "
+        "losses of keras_c2kd.losses have. Received: sample_weight or mask"
+    )
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        build(loss).fit(x, y, sample_weight=np.ones(len(y)), verbose=0)
+
+
+@pytest.mark.parametrize("loss", KERAS_LOSSES, ids=lambda loss: type(loss).__name__)
+def test_a_keras_loss_cannot_leave_samples_out(loss):
+    sentence = (
+        "Expected `loss` to be one of keras_c2kd.losses that works on logits and takes "
+        "sample weights, which is how samples are left out. "
+        f"Received: loss={loss!r}"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        OFSD(loss=loss)
 
 
 def test_weights_of_samples_reach_the_losses():
@@ -205,6 +232,28 @@ def test_ofsd_selects_the_samples_of_another_loss(threshold):
     )
     np.testing.assert_allclose(logs["krc"], np.mean(krc), atol=1e-6)
     np.testing.assert_allclose(logs["selected"], selected.mean(), atol=1e-6)
+
+
+class Observing(CrossModalDistiller):
+    """A method that logs what it sees of the labels."""
+
+    observed_names = ("label", "krc")
+
+    def distill(self, labels, outputs, sample_weight, complete):
+        labels = ops.cast(labels, "float32")
+        return {}, {"label": (labels, None), "krc": (labels - 2.0, None)}
+
+
+@pytest.mark.parametrize("losses", [None, OFSD(loss=Squared())])
+def test_what_a_method_observes_is_logged_beside_the_selection(losses):
+    x, y = pairs()
+    model = build(losses, cls=Observing)
+    logs = evaluate(model, x, y)
+    np.testing.assert_allclose(logs["label"], y.mean(), rtol=1e-6)
+    np.testing.assert_allclose(logs["krc"], y.mean() - 2.0, rtol=1e-6)
+    assert ("selected" in logs) == (losses is not None)
+    more = () if losses is None else ("selected",)
+    assert model.observed_names == ("label", "krc", *more)
 
 
 # === Schedules ===

@@ -18,7 +18,7 @@ def distiller(**kwargs):
 
 def divergence(a, b, temperature):
     a, b = (scipy.special.softmax(np.float64(z) / temperature, -1) for z in (a, b))
-    return temperature**2 * scipy.stats.entropy(a, b, axis=-1).mean()
+    return temperature**2 * scipy.stats.entropy(a, b, axis=-1)
 
 
 def logits_of(model, x):
@@ -37,21 +37,40 @@ def logits_of(model, x):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_terms_are_those_of_the_formula(temperature):
+@pytest.mark.parametrize("weighted", [False, True])
+def test_terms_are_those_of_the_formula(temperature, weighted):
     x, y = pairs()
+    weight = np.linspace(0, 2, 24).astype("float32") if weighted else None
     model = distiller(temperature=temperature)
-    logs = model.evaluate(x, y, batch_size=24, verbose=0, return_dict=True)
+    logs = model.evaluate(x, y, 24, 0, sample_weight=weight, return_dict=True)
     teacher, student, shadow = logits_of(model, x)
     expected = {
         "teacher_to_shadow": divergence(teacher, shadow, temperature),
         "shadow_to_student": divergence(shadow, student, temperature),
         "student_to_shadow": divergence(student, shadow, temperature),
-        "labels_to_shadow": -np.mean(
-            scipy.special.log_softmax(shadow, -1)[np.arange(24), y]
-        ),
+        "labels_to_shadow": -scipy.special.log_softmax(shadow, -1)[np.arange(24), y],
     }
-    for name, value in expected.items():
+    for name, values in expected.items():
+        value = np.mean(values if weight is None else weight * values)
         assert logs[name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_a_sample_of_weight_zero_teaches_nothing():
+    """But for the statistics of the shadow head's BatchNorm, which are frozen here."""
+    x, y = pairs()
+    weight = np.arange(24) % 3 % 2 * 1.5
+    there = weight > 0
+    others = {key: np.where(there[:, None], rows, -9 * rows) for key, rows in x.items()}
+    model = distiller(label_weight=1.0)
+    model.shadow_head.norm.trainable = False
+    model.compile(keras.optimizers.SGD(0.1))
+    start, ends = model.get_weights(), []
+    for data, labels in ((x, y), (others, np.where(there, y, 0))):
+        model.set_weights(start)
+        model.reset_metrics()
+        logs = model.train_on_batch(data, labels, weight, return_dict=True)
+        ends.append([*weights_of(model), *logs.values()])
+    assert_same(*ends, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 import keras
 import numpy as np
 import pytest
+import scipy.stats
 
 from keras_c2kd import OFSD
-from keras_c2kd.losses import c2kd_loss_terms
+from keras_c2kd.losses import DIST, DKD, DML, KD, NKD, c2kd_loss_terms
 
 
 def test_is_the_function_with_its_settings(rng):
@@ -58,6 +59,45 @@ def test_settings_out_of_range_are_refused(settings):
     ((name, value),) = settings.items()
     with pytest.raises(ValueError, match=f"Received: {name}={value!r}"):
         OFSD(**settings)
+
+
+@pytest.mark.parametrize("inner", [OFSD(), OFSD(loss=KD())], ids=["alone", "around"])
+def test_a_selection_of_a_selection_is_refused(inner):
+    with pytest.raises(ValueError, match="not select .* itself. Received: loss=<OFSD"):
+        OFSD(loss=inner)
+
+
+# === Around another loss ===
+
+SELECTIONS = {
+    "krc": lambda krc, correct: krc > 0.0,
+    "top_fraction": lambda krc, correct: krc >= np.sort(krc)[-6],  # 0.3 of 20
+    "both_correct": lambda krc, correct: correct,
+    "all": lambda krc, correct: np.ones(len(krc), bool),
+}
+
+
+@pytest.mark.parametrize(
+    "loss", [KD(), DKD(), NKD(), DIST(), DML()], ids=lambda x: type(x).__name__
+)
+@pytest.mark.parametrize("rule", SELECTIONS)
+def test_a_loss_sees_the_selected_samples_alone(rng, rule, loss):
+    teacher = rng.normal(size=(20, 6)).astype("float32")
+    student = (0.5 * teacher + rng.normal(size=(20, 6))).astype("float32")
+    labels = np.where(np.arange(20) % 3 > 0, teacher.argmax(-1), student.argmax(-1))
+    weight = rng.random(20).astype("float32")
+    rows = zip(teacher, student, strict=True)
+    krc = np.array([scipy.stats.kendalltau(*row).statistic for row in rows])
+    correct = (teacher.argmax(-1) == labels) & (student.argmax(-1) == labels)
+    selected = SELECTIONS[rule](krc, correct)
+    assert selected.sum() in range(4, 17) or rule == "all"
+    ofsd = OFSD(rule=rule, fraction=0.3, loss=loss)
+    for given, expected in ((None, selected), (weight, weight * selected)):
+        np.testing.assert_allclose(
+            float(ofsd.compute_loss(teacher, student, labels, given)),
+            float(loss.compute_loss(teacher, student, labels, np.float32(expected))),
+            rtol=1e-6,
+        )
 
 
 def test_select_sample_lets_all_or_none_of_an_image_cross(rng):

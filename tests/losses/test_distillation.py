@@ -21,6 +21,10 @@ def loss(request):
     return request.param
 
 
+# The term of either weight: how many of its samples' weights are multiplied.
+SAMPLES_OF_A_TERM = {DIST: (1, 2), RKD: (2, 3)}
+
+
 @pytest.fixture
 def batch(rng):
     teacher, student = 2 * rng.normal(size=(2, 9, 6)).astype("float32")
@@ -44,18 +48,20 @@ def test_only_the_student_learns(loss, batch):
     assert (np.abs(to_teacher).max() > 1e-5) == isinstance(loss, DML)
 
 
-def test_the_gradient_is_that_of_the_value(loss, batch):
+# Not of DML, whose terms hold one side fixed: see test_kd.py.
+@pytest.mark.parametrize("loss", [KD(), DKD(), DIST(), NKD(), *FEATURES], indirect=True)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_gradient_is_that_of_the_value(loss, batch, weighted):
     teacher, student, labels = batch
+    weight = np.linspace(0, 2, len(labels)).astype("float32") if weighted else None
 
     def of_student(s):
-        return loss.compute_loss(teacher, s, labels)
+        return loss.compute_loss(teacher, s, labels, weight)
 
     (gradient,) = gradients(of_student, [student])
     step = 2e-2 * np.random.default_rng(1).normal(size=student.shape).astype("float32")
-    if isinstance(loss, DML):  # whose second term holds the student's soft labels
-        pytest.skip("one of its terms has another gradient than its value, by design")
-    change = value(loss, teacher, student + step, labels)
-    change -= value(loss, teacher, student - step, labels)
+    change = value(loss, teacher, student + step, labels, weight)
+    change -= value(loss, teacher, student - step, labels, weight)
     np.testing.assert_allclose(
         change, 2 * np.sum(gradient * step), rtol=2e-2, atol=1e-4
     )
@@ -65,22 +71,36 @@ def test_a_sample_of_weight_zero_is_not_there(loss, batch):
     teacher, student, labels = batch
     weight = np.array([1, 0, 1, 1, 0, 1, 1, 1, 0], "float32")
     there = weight > 0
-    if isinstance(loss, RKD):
-        pytest.skip("distances are relative to those of all pairs, see test_rkd.py")
-    alone = value(loss, teacher[there], student[there], labels[there])
+    some = teacher[there], student[there], labels[there]
     weighted = value(loss, teacher, student, labels, weight)
     share = there.mean()
-    if isinstance(loss, DIST):
-        parts = [
-            value(DIST(*weights), teacher[there], student[there], labels[there])
-            for weights in ((1, 0), (0, 1))
-        ]
-        expected = share * parts[0] + share**2 * parts[1]
+    if type(loss) in SAMPLES_OF_A_TERM:
+        weights = list(loss.get_config().values())[:2]
+        alone = [value(type(loss)(*row), *some) for row in np.diag(weights)]
+        powers = SAMPLES_OF_A_TERM[type(loss)]
+        expected = sum(share**n * x for n, x in zip(powers, alone, strict=True))
     else:
-        expected = share * alone
+        expected = share * value(loss, *some)
     np.testing.assert_allclose(weighted, expected, rtol=1e-5)
     ones = value(loss, teacher, student, labels, np.ones_like(weight))
     np.testing.assert_allclose(ones, value(loss, teacher, student, labels), rtol=1e-6)
+
+
+def test_what_a_sample_of_weight_zero_holds_is_not_seen(loss, batch):
+    teacher, student, labels = batch
+    weight = np.array([1, 0, 0.5, 1, 0, 2, 1, 1, 0], "float32")
+    scale = np.where(weight > 0, 1, 100).astype("float32")[:, None]
+
+    def of_both(t, s):
+        return loss.compute_loss(t, s, labels, weight)
+
+    small, large = (teacher, student), (scale * teacher, scale * student)
+    one, two = (value(loss, *pair, labels, weight) for pair in (small, large))
+    assert one == two
+    before, after = (gradients(of_both, [*pair]) for pair in (small, large))
+    for one, two in zip(before, after, strict=True):
+        assert not one[weight == 0].any()
+        np.testing.assert_array_equal(one, two)
 
 
 def test_one_sample_and_large_values_are_finite(loss, batch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_c2kd.losses import RKD
+from tests.helpers import gradients
 
 
 def huber(a, b):
@@ -11,9 +12,9 @@ def huber(a, b):
     return 0.5 * d * d if d <= 1 else d - 0.5
 
 
-def distances(x):
+def distances(x, w):
     d = np.array([[np.linalg.norm(a - b) for b in x] for a in x])
-    return d / d[d > 0].mean()
+    return d / np.average(d[d > 0], weights=np.outer(w, w)[d > 0])
 
 
 def cosine(x, i, j, k):
@@ -24,7 +25,7 @@ def cosine(x, i, j, k):
 
 def by_loops(teacher, student, w, distance_weight, angle_weight):
     t, s = (x.astype("float64") for x in (teacher, student))
-    d_t, d_s, n = distances(t), distances(s), range(len(t))
+    d_t, d_s, n = distances(t, w), distances(s, w), range(len(t))
     distance = np.mean(
         [w[i] * w[j] * huber(d_s[i, j], d_t[i, j]) for i in n for j in n]
     )
@@ -40,17 +41,35 @@ def by_loops(teacher, student, w, distance_weight, angle_weight):
 
 
 @pytest.mark.parametrize("weights", [(25.0, 50.0), (1.0, 0.0), (0.0, 1.0)])
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_paper_s_formula(rng, weights, weighted):
+@pytest.mark.parametrize("scale", [None, 1.0, 0.01])
+def test_the_paper_s_formula(rng, weights, scale):
     teacher = rng.normal(size=(7, 5)).astype("float32")
     student = 3 * rng.normal(size=(7, 4)).astype("float32")
     student[3] = student[2]  # two samples in one place
-    w = rng.random(7) if weighted else np.ones(7)
-    given = w.astype("float32") if weighted else None
+    w = np.ones(7) if scale is None else scale * rng.random(7)
+    given = None if scale is None else w.astype("float32")
     ours = RKD(*weights).compute_loss(teacher, student, None, given)
     np.testing.assert_allclose(
         float(ours), by_loops(teacher, student, w, *weights), rtol=1e-4
     )
+
+
+def test_weights_of_one_change_nothing(rng):
+    pair = rng.normal(size=(2, 7, 5)).astype("float32")
+    none, ones = (
+        float(RKD().compute_loss(*pair, None, w)) for w in (None, np.ones(7, "float32"))
+    )
+    assert none == ones
+
+
+def test_a_batch_of_weight_zero_is_zero(rng):
+    teacher, student = rng.normal(size=(2, 7, 5)).astype("float32")
+
+    def of_student(s):
+        return RKD().compute_loss(teacher, s, None, np.zeros(7, "float32"))
+
+    assert float(of_student(student)) == 0.0
+    assert not gradients(of_student, [student])[0].any()
 
 
 def test_maps_are_averaged_over_positions(rng):

@@ -1,9 +1,13 @@
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scipy.stats
 from keras import ops
 
 from keras_c2kd.ops import select_samples
+from keras_c2kd.ops.selection import part_of
 
 ROWS = np.array([[1, 2, 3], [1, 2, 3], [1, 2, 3], [5, 5, 5]], "float32")
 OTHERS = np.array([[1, 2, 3], [1, 3, 2], [3, 2, 1], [1, 2, 3]], "float32")
@@ -127,6 +131,49 @@ def test_the_highest_fraction_crosses(rng, fraction):
     bar = np.sort(expected[8:])[::-1][int(np.ceil(fraction * 32)) - 1]
     expected = (np.nan_to_num(expected, nan=-2) >= bar) & mask
     np.testing.assert_array_equal(ops.convert_to_numpy(selected), expected)
+
+
+PERCENT = [f"{i / 100:.2f}" for i in range(1, 101)]
+FINER = ["0.001", "0.007", "0.123", "0.999", "0.0001", "0.0625", "0.1234", "0.9999"]
+
+
+@pytest.mark.parametrize("literals", [PERCENT, FINER], ids=["percent", "finer"])
+def test_a_fraction_is_what_was_written(literals):
+    counts = [*range(1, 601), 1000, 4096, 10**5, 2**24 + 1, 10**7, 2**31 - 1]
+    for literal in literals:
+        expected = [math.ceil(Fraction(literal) * n) for n in counts]
+        ours = part_of(ops.convert_to_tensor(counts, "int32"), float(literal))
+        np.testing.assert_array_equal(ops.convert_to_numpy(ours), expected, literal)
+
+
+def test_a_fraction_that_is_no_decimal():
+    counts = np.arange(1, 1000)
+    for third in (1 / 3, np.float32(1 / 3)):
+        ours = part_of(ops.convert_to_tensor(counts, "int32"), third)
+        np.testing.assert_array_equal(ops.convert_to_numpy(ours), -(-counts // 3))
+
+
+@pytest.mark.parametrize(
+    ("fraction", "count", "expected"), [(0.3, 100, 30), (0.6, 25, 15), (0.07, 100, 7)]
+)
+def test_no_more_than_the_fraction_cross(fraction, count, expected):
+    """float32 has 0.3 * 100 above 30."""
+    x = np.tile(np.arange(16, dtype="float32"), (count, 1))
+    y = np.stack([with_inversions(i, 16) for i in range(count)])
+    _, selected = select_samples(x, y, rule="top_fraction", fraction=fraction)
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(selected), np.arange(count) < expected
+    )
+
+
+def with_inversions(number, size):
+    """A permutation of that many inversions: each number has a KRC of its own."""
+    rest, result = list(range(size)), []
+    while rest:
+        place = min(number, len(rest) - 1)
+        number -= place
+        result.append(rest.pop(place))
+    return np.array(result, "float32")
 
 
 def test_nobody_is_among_the_highest_of_none():
