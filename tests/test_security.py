@@ -1,7 +1,11 @@
-"""Nothing that is read may run code, in the package or in the recipes."""
+"""Nothing that is read may run code; and what CI says of known vulnerabilities."""
 
 import ast
+import json
+import runpy
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -71,3 +75,25 @@ def test_nothing_is_unpickled_or_run(path):
 )
 def test_it_would_be_seen(source):
     assert list(faults(source))
+
+
+AUDITED = [{"name": "good", "version": "1", "vulns": []}]
+BAD = [{"name": "bad", "version": "2", "vulns": [{"id": "CVE-1"}]}]
+SKIPPED = [{"name": "one", "skip_reason": "not found"}]
+AUDITS = {
+    "good": (AUDITED + SKIPPED, 0, "1 of 2 packages audited, 0 vulnerable"),
+    "bad": (BAD + AUDITED, 1, "2 of 2 packages audited, 1 vulnerable"),
+    "none known": (SKIPPED, 0, "NOT AUDITED: the database knows none of 1 packages"),
+    "no network": (None, 0, "NOT AUDITED: no route"),
+}
+
+
+@pytest.mark.parametrize("case", AUDITS)
+def test_an_audit_that_was_none_is_said(case, monkeypatch, capsys):
+    found, code, words = AUDITS[case]
+    printed = "" if found is None else json.dumps({"dependencies": found})
+    done = SimpleNamespace(stdout=printed, stderr="a traceback\nno route\n")
+    monkeypatch.setattr(subprocess, "run", lambda *args, **options: done)
+    audit = runpy.run_path(str(ROOT / ".ci" / "audit.py"))
+    assert audit["main"]() == code
+    assert capsys.readouterr().out.splitlines()[-1] == words

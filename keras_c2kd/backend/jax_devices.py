@@ -51,3 +51,8 @@ def from_all_processes(values):
     from jax.experimental import multihost_utils
 
     return multihost_utils.process_allgather(values)
+
+
+def full_float32():
+    """In it nothing is rounded to TF32, of 10 bits, as accelerators like to do."""
+    return jax.default_matmul_precision("highest")

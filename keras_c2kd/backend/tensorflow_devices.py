@@ -1,5 +1,7 @@
 """The devices that TensorFlow can train on at once, all of this process."""
 
+import contextlib
+
 import tensorflow as tf
 
 STRATEGY = "mirrored"
@@ -44,3 +46,15 @@ def shares_batches(model):
 def from_all_processes(values):
     """Integers `(N,)` of this process as `(processes, N)`."""
     return values[None]
+
+
+@contextlib.contextmanager
+def full_float32():
+    """In it nothing is rounded to TF32, of 10 bits, as accelerators like to do."""
+    config = tf.config.experimental
+    before = config.tensor_float_32_execution_enabled()
+    config.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        config.enable_tensor_float_32_execution(before)

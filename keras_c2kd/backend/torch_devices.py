@@ -1,5 +1,9 @@
 """The one device that Keras trains on with PyTorch."""
 
+import contextlib
+
+import torch
+
 STRATEGY = None
 GUARDS_REPLICAS = True
 
@@ -29,3 +33,17 @@ def shares_batches(model):
 def from_all_processes(values):
     """Integers `(N,)` of this process as `(processes, N)`."""
     return values[None]
+
+
+@contextlib.contextmanager
+def full_float32():
+    """In it nothing is rounded to TF32, of 10 bits, as accelerators like to do."""
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.enabled
+    torch.set_float32_matmul_precision("highest")
+    # Its convolutions have switches of their own, other ones in each version.
+    torch.backends.cudnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.enabled = before[1]

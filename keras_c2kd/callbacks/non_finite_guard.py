@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_c2kd.backend import devices
 from keras_c2kd.backend.finite import all_finite
@@ -25,8 +26,9 @@ class NonFiniteGuard(keras.callbacks.Callback):
     now and then. Reading the logs waits for each step, which costs nothing on a CPU.
 
     Any other Keras model stops after the step, at a loss that is no number, or at the
-    end of the epoch if its weights are none (a rectifier can hide NaN from the loss);
-    so does a distiller on several devices of TensorFlow.
+    end of the epoch if its weights are none (a rectifier can hide NaN from the loss;
+    until then a `TrainingCheckpoint` keeps what was before); so does a distiller on
+    several devices of TensorFlow.
 
     Args:
         action: `"stop"` raises; `"skip"` goes on, logs `non_finite_steps` and says in
@@ -88,8 +90,13 @@ class NonFiniteGuard(keras.callbacks.Callback):
             )
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._epoch, self._left_out = epoch, 0
+        self._epoch, self._left_out = epoch, None
         self._first = self.start.step if epoch == self.start.epoch else 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._left_out is None:
+            # Not 0 where a `TrainingCheckpoint` has just put metrics back.
+            self._left_out = _steps_left_out(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
         logs = logs or {}
@@ -146,3 +153,11 @@ class NonFiniteGuard(keras.callbacks.Callback):
             return explain_non_finite(self.model, ids, batch)
         names = [name for name, value in logs.items() if not math.isfinite(value)]
         return f"non-finite {', '.join(names)}" if names else "a step without a number"
+
+
+def _steps_left_out(model):
+    """Of this epoch, as the model counts them; 0 where it does not."""
+    for metric in model.metrics:
+        if metric.name == "non_finite_steps":
+            return float(ops.convert_to_numpy(metric.result()))
+    return 0.0

@@ -6,7 +6,13 @@ from typing import Any
 
 import keras
 
+from keras_c2kd.callbacks.aside import written_aside
 from keras_c2kd.distribution import loadable_anywhere
+
+_FULL = (
+    "Expected the student to be saved; make room on the disk and go on from the last "
+    "checkpoint: the student before is unharmed."
+)
 
 
 class StudentCheckpoint(keras.callbacks.Callback):
@@ -27,6 +33,7 @@ class StudentCheckpoint(keras.callbacks.Callback):
     Raises:
         ValueError: a path without `.keras`, an unknown mode, or a metric that is not in
             the logs (those that are there are listed).
+        OSError: the student cannot be saved; the one before is unharmed.
 
     Example:
 
@@ -91,9 +98,5 @@ def save_aside(model: keras.Model, filepath: Path) -> None:
     """Save to a neighbouring file, then rename: the old file or the new, never half."""
     filepath.parent.mkdir(parents=True, exist_ok=True)
     aside = filepath.with_name(f".{filepath.stem}.writing.keras")
-    try:
-        with loadable_anywhere(model):
-            model.save(aside)
-        os.replace(aside, filepath)
-    finally:
-        aside.unlink(missing_ok=True)
+    with written_aside(filepath, aside, _FULL), loadable_anywhere(model):
+        model.save(aside)

@@ -35,9 +35,10 @@ class TrainingCheckpoint(keras.callbacks.Callback):
     state of other callbacks: with the same batches, the run ends with the same weights
     as one that was never stopped, to the bit where the backend is repeatable. A
     checkpoint is written aside, read back, and only then renamed; the one before stays.
-    If the newest is damaged, the one before is used, with a warning. Several processes
-    (`keras_c2kd.distribution`) keep theirs each in a folder of its own, at the end of
-    epochs, and go on with the newest that all of them have.
+    If the newest is damaged, it is deleted and the one before used, with a warning.
+    Weights that are no numbers are not kept, with a warning: those before are worth
+    more. Several processes (`keras_c2kd.distribution`) keep theirs each in a folder of
+    its own, at the end of epochs, and go on with the newest that all of them have.
 
     Args:
         folder: For this training alone. At most two checkpoints are kept in it.
@@ -106,6 +107,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
             of that number: metrics go on where they were.
         """
         self._start, self._metrics = Position(), None
+        self._delete_unfinished()
         state = self._newest_of_all()
         if state is None:
             return self._start
@@ -119,7 +121,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def _newest_of_all(self):
         """The newest good checkpoint that every process has, or None."""
-        newest_first = filter(None, map(_read, reversed(self._files())))
+        newest_first = filter(None, map(_read_or_delete, reversed(self._files())))
         if devices.process()[1] == 1:
             return next(newest_first, None)
         states = list(newest_first)
@@ -143,6 +145,7 @@ class TrainingCheckpoint(keras.callbacks.Callback):
 
     def delete(self) -> None:
         """Removes the checkpoints of a training that is done."""
+        self._delete_unfinished()
         for file in self._files():
             file.unlink()
         if self.folder.exists() and not any(self.folder.iterdir()):
@@ -173,19 +176,32 @@ class TrainingCheckpoint(keras.callbacks.Callback):
         note = {**position._asdict(), "with_state": states}
         # Reading `self.model` also hands the weights back to the model on JAX.
         state = TrainingState.of(self.model, note)
+        if spoiled := state.spoiled(self.model):
+            warnings.warn(_not_kept(spoiled, position), stacklevel=2)
+        else:
+            self._write(state, position)
+        self._saved = time.monotonic()
+
+    def _write(self, state, position):
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"epoch{position.epoch:06d}-step{position.step:08d}.npz"
         state.write(self.folder / name)
-        for file in self._files()[:-KEPT]:
+        # Later ones could not be read: they do not count.
+        so_far = [file for file in self._files() if file.name <= name]
+        for file in so_far[:-KEPT]:
             file.unlink()
-        self._saved = time.monotonic()
 
     def _files(self):
         """From the oldest to the newest; a name says how far it had come."""
         return sorted(self.folder.glob("epoch*-step*.npz"))
 
+    def _delete_unfinished(self):
+        """What a process was writing when it was killed."""
+        for file in self.folder.glob(".epoch*-step*.npz.writing"):
+            file.unlink()
 
-def _read(file):
+
+def _read_or_delete(file):
     try:
         return TrainingState.read(file)
     except (OSError, ValueError) as error:
@@ -194,6 +210,18 @@ def _read(file):
             "or else the training begins anew.",
             stacklevel=4,
         )
+        if not isinstance(error, OSError):  # then it may be whole, and a network not
+            file.unlink()
+
+
+def _not_kept(spoiled, position):
+    names = ", ".join(spoiled[:3]) + (", ..." if len(spoiled) > 3 else "")
+    within = f"in epoch {position.epoch + 1} after step {position.step}"
+    return (
+        "Expected finite weights in a checkpoint; this one is not kept, those before "
+        "are. A NonFiniteGuard stops such a training. Received: non-finite "
+        f"{names} {within if position.step else f'after epoch {position.epoch}'}"
+    )
 
 
 def _position(state):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+
+from keras_c2kd.callbacks.aside import written_aside
+
+_FULL = (
+    "Expected a checkpoint to be written; make room on the disk: the one before is "
+    "unharmed, and the same command goes on from it."
+)
 
 
 @dataclasses.dataclass
@@ -35,6 +41,19 @@ class TrainingState:
             for i, variable in enumerate(variables)
         }
         return cls(arrays, note)
+
+    def spoiled(self, model: keras.Model) -> list[str]:
+        """Names of the variables of the model that are no numbers.
+
+        Args:
+            model: the one that this is the state `of`.
+        """
+        spoiled = [
+            variable.path
+            for i, variable in enumerate(_variables(model)["model"])
+            if not _is_finite(self.arrays[f"model/{i}"])
+        ]
+        return list(dict.fromkeys(spoiled))  # two models may have the same names
 
     def put_into(self, model: keras.Model) -> None:
         """Weights, seed generators, and the optimizer's variables."""
@@ -68,24 +87,14 @@ class TrainingState:
         Raises:
             OSError: the disk is full, or does not give back what was written.
         """
+        dtypes = {name: a.dtype.name for name, a in self.arrays.items()}
+        note = json.dumps({"note": self.note, "dtypes": dtypes}).encode()
+        arrays = {name: _as_bits(a) for name, a in self.arrays.items()}
         aside = file.with_name(f".{file.name}.writing")
-        try:
+        with written_aside(file, aside, _FULL):
             with open(aside, "wb") as opened:
-                dtypes = {name: a.dtype.name for name, a in self.arrays.items()}
-                note = json.dumps({"note": self.note, "dtypes": dtypes}).encode()
-                arrays = {name: _as_bits(a) for name, a in self.arrays.items()}
                 np.savez(opened, **arrays, note=np.frombuffer(note, "uint8"))
-                opened.flush()
-                os.fsync(opened.fileno())
-            TrainingState.read(aside)
-            os.replace(aside, file)
-        except (OSError, ValueError) as error:
-            raise OSError(
-                "Expected a checkpoint to be written; the one before is unharmed, and "
-                f"the same command goes on from it. Received: {error} at {file}"
-            ) from error
-        finally:
-            aside.unlink(missing_ok=True)
+            _read_back(aside)
 
     @classmethod
     def read(cls, file: Path) -> "TrainingState":
@@ -112,6 +121,13 @@ class TrainingState:
         return cls(arrays, note["note"])
 
 
+def _read_back(file):
+    try:
+        TrainingState.read(file)
+    except ValueError as error:  # written, as the disk said
+        raise OSError(f"it was not what was written, {error}") from error
+
+
 def _variables(model):
     return {
         "model": model.variables,
@@ -123,3 +139,11 @@ def _variables(model):
 def _as_bits(array):
     """NumPy's files do not know bfloat16 and its like."""
     return array.view(f"uint{8 * array.itemsize}") if array.dtype.kind == "V" else array
+
+
+def _is_finite(array):
+    if array.dtype.kind in "iub":
+        return True
+    # bfloat16 and its like.
+    array = array.astype("float32") if array.dtype.kind == "V" else array
+    return bool(np.isfinite(array).all())

@@ -9,12 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_c2kd.data.geometry import crop
+from keras_c2kd.data.image import check_size, png_header
 from keras_c2kd.data.modality import Draws, Modality
 
 MAX_MILLIMETRES = 8000  # the toolbox of the dataset clips there
-# The two bytes of a PNG header that hold bit depth (16) and colour type (grey).
-_SIXTEEN_BIT_GREY = b"\x10\x00"
-_HEADER_SIZE = 26
+_GREY = 0  # the type of colour in a PNG header
 
 
 def decode_depth_png(contents: tf.Tensor) -> tf.Tensor:
@@ -30,15 +29,11 @@ def decode_depth_png(contents: tf.Tensor) -> tf.Tensor:
         uint16 `(height, width, 1)`.
 
     Raises:
-        tf.errors.InvalidArgumentError: when it is no 16-bit greyscale PNG.
+        tf.errors.InvalidArgumentError: when it is no 16-bit greyscale PNG, or when the
+            header claims more than 100 million pixels.
     """
-    # Padded, since substr fails on shorter bytes without saying why.
-    start = tf.strings.substr(contents, 0, _HEADER_SIZE)
-    padded = tf.strings.join([start, tf.constant(b"\0" * _HEADER_SIZE)])
-    header = tf.strings.substr(padded, 24, 2)
-    check = tf.debugging.assert_equal([header], [_SIXTEEN_BIT_GREY])
-    # A check without a result runs in a graph only when something waits for it.
-    with tf.control_dependencies([check] if check is not None else []):
+    is_png, size, bits, colour = png_header(contents)
+    with check_size(size, known=is_png & (bits == 16) & (colour == _GREY)):
         return tf.io.decode_png(contents, channels=1, dtype=tf.uint16)
 
 
@@ -69,7 +64,8 @@ def decode_sun_depth(contents: tf.Tensor) -> tf.Tensor:
         float32 `(height, width, 1)` in metres, 0..8; 0 means no reading.
 
     Raises:
-        tf.errors.InvalidArgumentError: when it is no 16-bit greyscale PNG.
+        tf.errors.InvalidArgumentError: when it is no 16-bit greyscale PNG, or when the
+            header claims more than 100 million pixels.
 
     Example:
 

@@ -56,23 +56,41 @@ def image_size(contents: tf.Tensor) -> tf.Tensor:
     return tf.cond(
         tf.io.is_jpeg(contents),
         lambda: tf.io.extract_jpeg_shape(contents)[:2],
-        lambda: _png_header(contents)[1],
+        lambda: png_header(contents)[1],
     )
 
 
-def _png_header(contents):
-    """The first 8 bytes, height and width, and the bits of a channel."""
+def png_header(contents: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """What the first bytes of a PNG say, were it one.
+
+    Args:
+        contents: scalar string, the bytes of the file; they may be fewer.
+
+    Returns:
+        Whether it begins as a PNG does, a scalar bool; int32 `(2,)`, height and width;
+        the bits of a channel and the type of colour, scalars of uint8.
+    """
     # Padded, since substr fails on shorter bytes without saying why.
-    start = tf.strings.join([tf.strings.substr(contents, 0, 25), "\0" * 25])
+    start = tf.strings.join([tf.strings.substr(contents, 0, 26), "\0" * 26])
     numbers = tf.strings.substr(start, 16, 8)
     width_height = tf.io.decode_raw(numbers, tf.int32, little_endian=False)
-    bits = tf.io.decode_raw(tf.strings.substr(start, 24, 1), tf.uint8)[0]
+    kind = tf.io.decode_raw(tf.strings.substr(start, 24, 2), tf.uint8)
     size = tf.reverse(tf.reshape(width_height, (2,)), axis=[0])
-    return tf.strings.substr(start, 0, 8), size, bits
+    is_png = tf.equal(tf.strings.substr(start, 0, 8), PNG_SIGNATURE)
+    return is_png, size, kind[0], kind[1]
 
 
-def _check(size, known=True):
-    """To be waited for, so that nothing is allocated for a header that lies."""
+def check_size(size: tf.Tensor, known: tf.Tensor | bool = True):
+    """To be waited for, so that nothing is allocated for a header that lies.
+
+    Args:
+        size: int32 `(2,)`, height and width that a header claims.
+        known: whether the file is what is about to be decoded.
+
+    Returns:
+        A context manager: what is in it fails for other files, for no pixels, and for
+        more than 100 million.
+    """
     pixels = tf.reduce_prod(tf.cast(size, tf.int64))
     check = tf.debugging.Assert(
         known & (tf.reduce_min(size) > 0) & (pixels <= MOST_PIXELS), [size]
@@ -88,7 +106,7 @@ def _decode_jpeg(contents, at_least):
         )
 
     size = tf.io.extract_jpeg_shape(contents)[:2]
-    with _check(size):
+    with check_size(size):
         if not at_least:
             return decode(1)
         ratios = (1, 2, 4, 8)
@@ -98,9 +116,9 @@ def _decode_jpeg(contents, at_least):
 
 
 def _decode_png(contents):
-    signature, size, bits = _png_header(contents)
+    is_png, size, bits, _ = png_header(contents)
     # decode_png would take a GIF or a BMP too, whose headers are others.
-    with _check(size, known=tf.equal(signature, PNG_SIGNATURE)):
+    with check_size(size, known=is_png):
         pixels = tf.io.decode_png(contents, channels=4)
     colour, alpha = pixels[..., :3], pixels[..., 3:]
     # Where there is no alpha, TensorFlow fills in the largest number of the file's
@@ -159,7 +177,8 @@ def describe_image(contents: bytes) -> str:
     if contents.startswith(PNG_SIGNATURE) and len(contents) > 25:
         width, height, bits, colour = struct.unpack(">IIBB", contents[16:26])
         colour = _PNG_COLOURS.get(colour, "unknown colour type")
-        return f"a PNG, {bits}-bit {colour}, {width}x{height}, {size}"
+        large = ", more than 100 million pixels" * (width * height > MOST_PIXELS)
+        return f"a PNG, {bits}-bit {colour}, {width}x{height}{large}, {size}"
     if contents.startswith(b"\xff\xd8"):
         whole = contents.endswith(b"\xff\xd9")
         return f"a JPEG, {size}, {'complete' if whole else 'cut short'}"

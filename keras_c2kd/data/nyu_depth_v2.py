@@ -9,11 +9,13 @@ import numpy as np
 from keras_c2kd.data.hdf5 import check_frames
 from keras_c2kd.data.matlab import read_mat
 from keras_c2kd.data.nyu_frames import VOID, NyuDepth, NyuLabels, NyuRgb
+from keras_c2kd.data.paths import inside
 from keras_c2kd.data.samples import Samples, check_found
 
 __all__ = ["VOID", "NyuDepth", "NyuLabels", "NyuRgb", "read_nyu_depth_v2"]
 _FRAMES = "nyu_depth_v2_labeled.mat"
 _SPLITS, _CLASSES = "splits.mat", "classMapping40.mat"
+_ADVICE = "Put the files themselves there, or link the dataset as a whole."
 _KINDS = {"images": "u1", "depths": "f4", "labels": "u2"}
 
 
@@ -37,8 +39,8 @@ def read_nyu_depth_v2(
         `Samples.labels` are zeros: the labels are those of the pixels.
 
     Raises:
-        ValueError: when one of the files is not there, damaged or something else, or
-            the halves of the split overlap or are empty.
+        ValueError: when one of the files is not there, leads outside of the dataset, is
+            damaged or something else, or the halves of the split overlap or are empty.
 
     Example:
 
@@ -80,7 +82,7 @@ def _locate(data_dir, name) -> Path:
             f"and {_CLASSES}; there is no file {path}. "
             f"Received: data_dir={str(data_dir)!r}"
         )
-    return path
+    return inside(Path(data_dir).resolve(), path, _ADVICE)
 
 
 def _index(path, positions, names, table, notes) -> Samples:

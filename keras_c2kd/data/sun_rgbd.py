@@ -19,6 +19,7 @@ OFFICIAL_CLASSES = tuple(
     "lecture_theatre library living_room office rest_space study_space".split()
 )
 _SPLIT_FILE = "SUNRGBDtoolbox/traintestSUNRGBD/allsplit.mat"
+_LINKED = "Put the file itself there, or link the folder SUNRGBDtoolbox as a whole."
 _ADVICE = "Repair the scene, or leave such scenes out with --on_error=skip."
 
 
@@ -103,7 +104,9 @@ def locate(data_dir: str | Path) -> tuple[Path, Path]:
     for base in (data_dir, data_dir.absolute().parent):
         root = base / "SUNRGBD" if base == data_dir else data_dir.absolute()
         if root.name == "SUNRGBD" and root.is_dir() and (base / _SPLIT_FILE).is_file():
-            return root.resolve(), base / _SPLIT_FILE
+            toolbox = (base / _SPLIT_FILE).parents[1]
+            split_file = inside(toolbox.resolve(), base / _SPLIT_FILE, _LINKED)
+            return root.resolve(), split_file
     raise ValueError(
         "`data_dir` must hold SUN RGB-D as downloaded: looked for the folder "
         f"{data_dir / 'SUNRGBD'} and the file {data_dir / _SPLIT_FILE} "

@@ -59,7 +59,7 @@ def litert(path):
     return run
 
 
-def latency(run, x, seconds=1.0):
+def latency(run, x, seconds):
     """Median milliseconds of one sample; the first calls compile or allocate."""
     for _ in range(3):
         run(x)
@@ -71,7 +71,7 @@ def latency(run, x, seconds=1.0):
     return statistics.median(times)
 
 
-def main(name, path, batches, outputs, modules):
+def main(name, path, batches, outputs, seconds, modules):
     if not modules:  # the file must be enough: an import of ours fails
         sys.modules["keras_c2kd"] = None
     for module in filter(None, modules.split(",")):
@@ -82,7 +82,8 @@ def main(name, path, batches, outputs, modules):
     single = inputs[0][:1]
     alone = np.array(run(single))
     logits = np.concatenate([np.array(run(x)) for x in inputs])
-    np.savez(outputs, alone=alone, logits=logits, latency_ms=latency(run, single))
+    latency_ms = latency(run, single, float(seconds))
+    np.savez(outputs, alone=alone, logits=logits, latency_ms=latency_ms)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""A script: turn a .keras file into another format, with TensorFlow as the backend.
+"""A script: turn a .keras file into other formats, with TensorFlow as the backend.
 
 One way for students of all backends, in a process that dies alone when a converter
-does. It imports nothing of keras_c2kd: the file must be enough.
+does. It imports nothing of keras_c2kd: the file must be enough. What is at its target
+is whole, whatever became of those after it.
 """
 
 import importlib
 import os
 import sys
+import tempfile
 
 
 def savedmodel(model, target, int8):
@@ -37,14 +39,20 @@ def litert(model, target, int8):
     )
 
 
-def main(name, source, target, int8, modules):
+def main(source, how, *targets_and_modules):
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    *targets, modules = targets_and_modules
     for module in filter(None, modules.split(",")):
         importlib.import_module(module)
     import keras
 
-    model = keras.models.load_model(source, compile=False)
-    globals()[name](model, target, int8 == "int8")
+    for name, target in (target.split("=", 1) for target in targets):
+        # Loaded each time: quantizing changes a model.
+        model = keras.models.load_model(source, compile=False)
+        folder, filename = os.path.split(target)
+        unfinished = os.path.join(tempfile.mkdtemp(dir=folder), filename)
+        globals()[name](model, unfinished, how == "int8")
+        os.replace(unfinished, target)
 
 
 if __name__ == "__main__":

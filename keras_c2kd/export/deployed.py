@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from keras_c2kd.backend import devices
 from keras_c2kd.export.float32 import lower_precision
 
 _BATCH = 16
@@ -95,5 +96,6 @@ def fit(batches: Sequence[np.ndarray], model: keras.Model) -> list[np.ndarray]:
 
 
 def logits_of(model: keras.Model, batches: Sequence[np.ndarray]) -> np.ndarray:
-    """The logits of all batches, one after the other."""
-    return np.concatenate([np.asarray(model.predict_on_batch(x)) for x in batches])
+    """The logits of all batches, one after the other, in all bits of float32."""
+    with devices.full_float32():
+        return np.concatenate([np.asarray(model.predict_on_batch(x)) for x in batches])

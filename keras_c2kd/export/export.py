@@ -13,7 +13,14 @@ from keras_c2kd.export.deployed import as_batches, deployable, fit, logits_of
 from keras_c2kd.export.formats import FORMATS, check_formats
 from keras_c2kd.export.report import ExportedFile, ExportError, ExportReport
 from keras_c2kd.export.scores import accuracy, largest_difference
-from keras_c2kd.export.steps import compare, put_in_place, run, size_of, write
+from keras_c2kd.export.steps import (
+    compare,
+    convert,
+    put_in_place,
+    run,
+    size_of,
+    written_file,
+)
 
 PREPROCESSING = 0.01  # of the range of logits: rounding to 256 levels, and no more
 
@@ -36,6 +43,7 @@ def export_student(
     student's backend is), loaded by its own runtime in another, without keras_c2kd,
     and run on the samples, together and one alone. Only when its logits are the
     student's is it renamed into place; what is there already stays until then.
+    Both run in full float32, the student where it is, the file on the CPU.
 
         "keras"       student.keras         Keras alone
         "savedmodel"  student_savedmodel/   TensorFlow, TensorFlow Serving
@@ -101,9 +109,10 @@ def export_student(
     try:
         model.save(aside / "model.keras")
         np.savez(aside / "samples.npz", *batches)
+        not_converted = convert(formats, aside, int8, modules)
         for name in formats:
             try:
-                written = write(name, aside, int8, modules)
+                written = written_file(name, aside, int8, not_converted)
                 found = run(name, written, aside, modules)
                 scores = compare(found, expected, int8, tolerance)
                 path = put_in_place(written, folder / written.name, aside)

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+MINUTES = 30  # a converter that hangs would hang a training's last step
+
 
 def run_script(script: str, *arguments, modules: Sequence[str] = ()) -> None:
     """Run `script` with a Python that has imported nothing.
@@ -17,7 +19,8 @@ def run_script(script: str, *arguments, modules: Sequence[str] = ()) -> None:
         modules: to be imported by the script before it loads a model.
 
     Raises:
-        RuntimeError: it failed; the message is the last line that it wrote.
+        RuntimeError: it failed, the message is the last line that it wrote; or it ran
+            for half an hour.
     """
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     # CPU is where outputs are compared, and another process may hold the accelerator.
@@ -25,13 +28,20 @@ def run_script(script: str, *arguments, modules: Sequence[str] = ()) -> None:
     if modules:  # they lie where this process found them
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*sys.path, "."]))
     command = [sys.executable, "-P", str(Path(__file__).with_name(script))]
-    done = subprocess.run(
-        [*command, *map(str, arguments), ",".join(modules)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
+    try:
+        done = subprocess.run(
+            [*command, *map(str, arguments), ",".join(modules)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60 * MINUTES,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(
+            f"Expected its process ({script}) to end within {MINUTES} minutes; with "
+            "fewer samples it may. Received: a process that ran on, and was ended"
+        ) from None
     if done.returncode:
         raise RuntimeError(_reason(done))
 

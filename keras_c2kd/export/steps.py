@@ -1,8 +1,8 @@
-"""One format, step by step: write aside, run, compare, put in place."""
+"""The formats, step by step: write aside, run, compare, put in place."""
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -14,23 +14,57 @@ from keras_c2kd.export.int8 import quantize
 from keras_c2kd.export.scores import agreement, largest_difference
 
 LEAST_AGREEMENT = 0.9  # of a file of int8 with the student
+SECONDS = 1.0  # for which the latency is measured
 KEPT = 1e-6  # of the largest logit: what float32 keeps through a network
 
 
-def write(name: str, aside: Path, int8: bool, modules: Sequence[str]) -> Path:
-    """The file of a format, beside where it will be."""
-    source, target = aside / "model.keras", aside / FORMATS[name].name(int8)
-    if name != "keras":
-        how = "int8" if int8 else "float32"
-        process.run_script("_convert.py", name, source, target, how, modules=modules)
-    elif int8:
-        copy = keras.models.load_model(source, compile=False)
-        quantize(copy)
-        copy.save(target)
-        _check_it_loads(target)
-    else:
-        shutil.copyfile(source, target)
+def convert(
+    formats: Sequence[str], aside: Path, int8: bool, modules: Sequence[str]
+) -> dict[str, RuntimeError]:
+    """The files of formats but Keras's, beside where they will be; or why not.
+
+    TensorFlow takes longer to start than to convert: one process makes all of them.
+    Where it fails, those that it did not make get a process each.
+    """
+    targets = {
+        name: aside / FORMATS[name].name(int8) for name in formats if name != "keras"
+    }
+    if not targets:
+        return {}
+    pairs = [f"{name}={target}" for name, target in targets.items()]
+    how = "int8" if int8 else "float32"
+    try:
+        source = aside / "model.keras"
+        process.run_script("_convert.py", source, how, *pairs, modules=modules)
+        return {}
+    except RuntimeError as error:
+        if len(targets) == 1:
+            return dict.fromkeys(targets, error)
+    left = [name for name, target in targets.items() if not target.exists()]
+    failed = [convert([name], aside, int8, modules) for name in left]
+    return {name: error for each in failed for name, error in each.items()}
+
+
+def written_file(
+    name: str, aside: Path, int8: bool, not_converted: Mapping[str, RuntimeError]
+) -> Path:
+    """The file of a format, beside where it will be; Keras's is made now."""
+    if name in not_converted:
+        raise not_converted[name]
+    target = aside / FORMATS[name].name(int8)
+    if name == "keras":
+        _write_keras(aside / "model.keras", target, int8)
     return target
+
+
+def _write_keras(source, target, int8):
+    if not int8:
+        shutil.copyfile(source, target)
+        return
+    copy = keras.models.load_model(source, compile=False)
+    quantize(copy)
+    copy.save(target)
+    _check_it_loads(target)
 
 
 def _check_it_loads(path):
@@ -47,9 +81,8 @@ def _check_it_loads(path):
 def run(name: str, written: Path, aside: Path, modules: Sequence[str]) -> dict:
     """What its own runtime computes from it."""
     found = aside / "found.npz"
-    process.run_script(
-        "_check.py", name, written, aside / "samples.npz", found, modules=modules
-    )
+    paths = written, aside / "samples.npz", found
+    process.run_script("_check.py", name, *paths, SECONDS, modules=modules)
     with np.load(found) as file:
         return dict(file)
 

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_c2kd.callbacks import NonFiniteGuard, Position, StudentCheckpoint
+from keras_c2kd.callbacks import (
+    NonFiniteGuard,
+    Position,
+    StudentCheckpoint,
+    TrainingCheckpoint,
+)
+from tests.callbacks.test_training_checkpoint import Stop
 from tests.helpers import (
     Pairs,
     assert_same,
@@ -190,6 +196,31 @@ def test_a_training_that_goes_on_counts_its_steps_from_there():
     guard = NonFiniteGuard(start=Position(0, 5))
     with pytest.raises(FloatingPointError, match="epoch 1, step 6"):
         fit(distiller(), x, y, guard)
+
+
+def test_a_training_that_goes_on_knows_what_it_has_left_out(tmp_path, caplog):
+    x, y = pairs()
+    x["depth"][[0, 20], 0] = np.nan  # in the first batch of three, and in the last
+    callbacks = [NonFiniteGuard("skip"), TrainingCheckpoint(tmp_path, 0), Stop(1)]
+    with pytest.raises(KeyboardInterrupt):
+        norm_distiller().fit(Pairs(x, y), shuffle=False, callbacks=callbacks, verbose=0)
+    model, checkpoint = norm_distiller(), TrainingCheckpoint(tmp_path)
+    assert checkpoint.restore(model, Pairs(x, y)) == Position(0, 1)
+    guard = NonFiniteGuard("skip", start=Position(0, 1))
+    rest = keras.tree.map_structure(lambda a: a[8:], (x, y))
+    callbacks = [guard, checkpoint]
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "keras_c2kd"):
+        history = model.fit(
+            *rest, batch_size=8, shuffle=False, callbacks=callbacks, verbose=0
+        ).history
+    assert history["non_finite_steps"] == [2.0]
+    assert [r.message.split(":")[0] for r in caplog.records] == [
+        "Left out, since it is not finite",
+        "Epoch 1",
+    ]
+    assert "at epoch 1, step 3" in caplog.records[0].message
+    assert "2 steps were not finite" in caplog.records[1].message
 
 
 def test_an_unknown_action():

@@ -1,8 +1,12 @@
+import os
+import stat
+
 import keras
 import numpy as np
 import pytest
 
 from keras_c2kd.callbacks import StudentCheckpoint
+from keras_c2kd.callbacks.student_checkpoint import save_aside
 from tests.helpers import distiller, pairs
 
 
@@ -47,10 +51,41 @@ def test_a_failed_write_leaves_the_last_good_student(tmp_path, monkeypatch):
         raise OSError("No space left on device")
 
     monkeypatch.setattr(model.student, "save", half_a_file)
-    with pytest.raises(OSError, match="No space left"):
+    words = "make room on the disk.*before is unharmed. Received: No space left.*keras$"
+    with pytest.raises(OSError, match=words):
         model.fit(x, y, callbacks=[StudentCheckpoint(path, monitor="loss")], verbose=0)
     assert path.read_bytes() == good
     assert [p.name for p in tmp_path.iterdir()] == ["student.keras"]
+
+
+def test_it_is_on_the_disk_before_it_is_renamed(tmp_path, monkeypatch):
+    done, fsync, replace = [], os.fsync, os.replace
+
+    def flushed(descriptor):
+        folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        done.append("folder" if folder else "file")
+        fsync(descriptor)
+
+    def renamed(*paths):
+        done.append("renamed")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(os, "replace", renamed)
+    save_aside(distiller().student, tmp_path / "student.keras")
+    assert done == ["file", "renamed", "folder"]
+
+
+def test_what_keras_cannot_save_is_no_fault_of_the_disk(tmp_path, monkeypatch):
+    def fail(filepath):
+        filepath.write_bytes(b"half")
+        raise ValueError("a layer without a config")
+
+    student = distiller().student
+    monkeypatch.setattr(student, "save", fail)
+    with pytest.raises(ValueError, match="^a layer without a config$"):
+        save_aside(student, tmp_path / "student.keras")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from keras_c2kd.callbacks import Position, StudentCheckpoint, TrainingCheckpoint
+from keras_c2kd.callbacks.training_state import TrainingState
 from tests.helpers import dense_net, distiller, pairs
 
 EPOCHS, STEPS, SIZE = 3, 4, 6
@@ -94,8 +95,9 @@ def test_two_are_kept_and_deleted_at_the_end(tmp_path):
     one = model()
     assert checkpoint.restore(one) == Position(0, 0)
     one.fit(batches(0), epochs=3, callbacks=[checkpoint], verbose=0)
-    left = sorted(path.name for path in (tmp_path / "run").iterdir())
-    assert left == [f"epoch00000{e}-step00000000.npz" for e in (2, 3)]
+    assert names(tmp_path / "run") == [
+        f"epoch00000{e}-step00000000.npz" for e in (2, 3)
+    ]
     checkpoint.delete()
     assert not (tmp_path / "run").exists()
 
@@ -115,6 +117,10 @@ def kept(tmp_path_factory):
         )
         seen.append(numbers(one))
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}, seen
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 def lay(folder, files):
@@ -155,6 +161,67 @@ def test_without_a_good_one_the_training_begins_anew(tmp_path, kept):
     lay(tmp_path, dict.fromkeys(kept[0], b"not a checkpoint"))
     with pytest.warns(UserWarning, match="is damaged .*begins anew"):
         assert TrainingCheckpoint(tmp_path).restore(model()) == Position(0, 0)
+    assert not names(tmp_path)
+
+
+def test_a_later_one_that_is_of_no_use_displaces_no_good_one(
+    tmp_path, kept, monkeypatch
+):
+    one, checkpoint = model(), TrainingCheckpoint(tmp_path, minutes=None)
+    first, second = sorted(kept[0])
+    third, later = (f"epoch000003-step0000000{step}.npz" for step in (0, 2))
+
+    def go_on(content):
+        tmp_path.mkdir(exist_ok=True)
+        lay(tmp_path, {**kept[0], later: content})
+        with pytest.warns(UserWarning, match=f"{later} is damaged"):
+            start = checkpoint.restore(one)
+        fit = {"initial_epoch": 2, "epochs": 3, "verbose": 0}
+        one.fit(batches(2), callbacks=[checkpoint], **fit)
+        assert start == Position(2)
+        left = names(tmp_path)
+        checkpoint.delete()
+        return left
+
+    assert go_on(kept[0][second][:-9]) == [second, third]
+    read = TrainingState.read
+
+    def unreadable(file):
+        if file.name == later:
+            raise OSError(5, "Input/output error")
+        return read(file)
+
+    monkeypatch.setattr(TrainingState, "read", unreadable)
+    # It may be a whole one, behind a network that is not.
+    assert go_on(kept[0][second]) == [second, third, later]
+
+
+def test_what_a_killed_process_was_writing_goes_away(tmp_path, kept):
+    half = ".epoch000001-step00000003.npz.writing"
+    lay(tmp_path, {**kept[0], half: b"half"})
+    checkpoint = TrainingCheckpoint(tmp_path)
+    checkpoint.restore(model())
+    assert names(tmp_path) == sorted(kept[0])
+    lay(tmp_path, {half: b"half"})
+    checkpoint.delete()
+    assert not tmp_path.exists()
+
+
+def test_weights_that_are_no_numbers_displace_none_that_are(tmp_path):
+    one = model()
+    checkpoint = TrainingCheckpoint(tmp_path, minutes=0)
+    spoil = keras.callbacks.Callback()
+
+    def on_train_batch_end(batch, logs=None):
+        if batch == 2:
+            norm = spoil.model.student.get_layer("features")
+            norm.bias.assign([np.inf, *np.zeros(15)])
+
+    spoil.on_train_batch_end = on_train_batch_end
+    words = "Expected finite weights.*features/bias in epoch 1 after step 3"
+    with pytest.warns(UserWarning, match=words):  # and at the end of the epoch
+        one.fit(batches(0), callbacks=[spoil, checkpoint], verbose=0)
+    assert names(tmp_path) == [f"epoch000000-step0000000{step}.npz" for step in (1, 2)]
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path, kept):

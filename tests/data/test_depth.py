@@ -1,11 +1,14 @@
 import io
+import resource
+import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_c2kd.data import decode_sun_depth, encode_sun_depth
+from keras_c2kd.data import Depth, Samples, decode, decode_sun_depth, encode_sun_depth
 from keras_c2kd.data.depth import resize_depth
 from keras_c2kd.data.sun_rgbd import locate, read_scene
 from tests.data.conftest import REAL, jpeg, needs_real_scenes, png, rotate
@@ -48,6 +51,57 @@ def test_it_runs_inside_a_dataset():
     assert next(iter(dataset)).shape == (256, 256, 1)
 
 
+def chunk(name, content):
+    check = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
+
+
+def black(width, height):
+    """A whole 16-bit grey PNG of zeros, made of one compressed megabyte."""
+    size, megabyte = height * (1 + 2 * width), 1 << 20
+    packer = zlib.compressobj()
+    first = packer.compress(bytes(megabyte)) + packer.flush(zlib.Z_FULL_FLUSH)
+    again = packer.compress(bytes(megabyte)) + packer.flush(zlib.Z_FULL_FLUSH)
+    rest = packer.compress(bytes(size % megabyte)) + packer.flush(zlib.Z_FULL_FLUSH)
+    # An empty last block, then what Adler-32 is of zeros.
+    end = b"\x03\0" + struct.pack(">HH", size % 65521, 1)
+    data = first + again * (size // megabyte - 1) + rest + end
+    header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": data, b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*both) for both in chunks.items())
+
+
+def claiming(width, height):
+    content = bytearray(png(ALL))
+    content[16:24] = struct.pack(">II", width, height)
+    return bytes(content)
+
+
+def test_a_png_of_this_kind_is_read():
+    assert decode_sun_depth(black(1000, 1500)).shape == (1500, 1000, 1)
+
+
+LARGE = {
+    "whole, of 100,010,000 pixels": black(10_001, 10_000),
+    "a header of 10 billion pixels": claiming(100_000, 100_000),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_what_is_too_large_is_refused_before_anything_is_allocated(tmp_path, kind):
+    file = tmp_path / "a.png"
+    file.write_bytes(LARGE[kind])
+    assert file.stat().st_size < 300_000
+    labels = np.zeros(1, "int32")
+    samples = Samples(("a",), {"depth": np.array([str(file)])}, labels, ("x",))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    words = "16-bit greyscale PNG at .*a.png.*x10+0, more than 100 million pixels"
+    with pytest.raises(ValueError, match=words):
+        decode(samples, {"depth": Depth(8)})
+    # In KiB; its pixels would take 195 MiB.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
+
+
 NO_DEPTH = {
     "8-bit PNG": png(np.full((4, 4), 7, "uint8")),
     "colour PNG": png(np.full((4, 4, 3), 7, "uint8")),
@@ -55,6 +109,8 @@ NO_DEPTH = {
     "16-bit colour": tf.io.encode_png(np.ones((4, 4, 3), "uint16")).numpy(),
     "JPEG": jpeg(np.full((4, 4), 7, "uint8")),
     "start of a PNG": png(ALL)[:20],
+    "no pixels": claiming(0, 10),
+    "another file with these bits": b"GIF89a" + png(ALL)[6:],
     "text": b"hello",
     "nothing": b"",
 }

@@ -273,6 +273,7 @@ def test_resizing_averages_what_it_leaves_out():
         (encoded(COLOURS, "PNG", "RGBA"), "a PNG, 8-bit RGBA, 16x12, "),
         (encoded(COLOURS, "PNG", "P"), "a PNG, 8-bit palette, 16x12, "),
         (encoded(COLOURS, "PNG", "LA"), "a PNG, 8-bit grey+alpha, 16x12, "),
+        (claiming(10**5, 10**5), "100000x100000, more than 100 million pixels, "),
         (png(GREY)[:25] + b"\x09", "a PNG, 8-bit unknown colour type, 16x12, "),
         (png(GREY)[:20], "20 bytes beginning with b'\\x89PNG"),
         (jpeg(COLOURS), " bytes, complete"),

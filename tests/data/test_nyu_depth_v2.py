@@ -78,6 +78,22 @@ def tree(tmp_path):
     return tmp_path
 
 
+@pytest.mark.parametrize("name", [FRAMES, SPLITS, CLASSES])
+def test_a_link_that_leads_out_is_refused(tree, name):
+    root = tree / "inner"
+    root.mkdir()
+    for file in (FRAMES, SPLITS, CLASSES):
+        (tree / file).rename(root / file)
+    whole = tree / "link"
+    whole.symlink_to(root)  # of all of it, it may be one
+    assert len(read_nyu_depth_v2(whole)["train"]) == 3
+    (root / name).rename(tree / name)
+    (root / name).symlink_to(tree / name)
+    for folder in (root, whole):
+        with pytest.raises(ValueError, match=f"{name} to lie.*symlink leads out"):
+            read_nyu_depth_v2(folder)
+
+
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory):
     return write_nyu_depth_v2(tmp_path_factory.mktemp("data") / "nyu", num_samples=24)

@@ -178,6 +178,7 @@ BREAKS = {
     "depth link": ("depth_bfx/a.png", link_out, r"a.png to lie.*symlink leads out"),
     "class link": ("scene.txt", link_out, r"scene.txt to lie.*symlink leads out"),
     "folder link": ("", link_out, "symlink leads out"),
+    "image folder link": ("image", link_out, r"a.jpg to lie.*symlink leads out"),
     "class link loop": ("scene.txt", link_to_itself, "scene.txt"),
     "image link loop": ("image/a.jpg", link_to_itself, "a.jpg"),
 }
@@ -196,6 +197,14 @@ def test_an_incomplete_scene_stops_or_is_left_out(tree, case):
     assert train.ids == ("kv1/a/s0", "kv1/a/s4")
     assert "train: 1 incomplete scenes were left out" in train.notes
     assert any("kv1/a/s1" in note and "Received: " in note for note in train.notes)
+
+
+def test_a_source_that_is_a_link_out_is_refused(tree):
+    outside = tree / "outside"
+    (tree / "SUNRGBD/kv2").rename(outside)
+    (tree / "SUNRGBD/kv2").symlink_to(outside)
+    with pytest.raises(ValueError, match="scene.txt to lie.*symlink leads out"):
+        read_sun_rgbd(tree)
 
 
 def test_a_link_that_stays_inside_is_followed(tree):
@@ -264,7 +273,22 @@ def test_a_split_file_that_ends_early_is_named(tree):
     assert str(file) in str(error.value)
 
 
-@pytest.mark.parametrize("scene", ["../../etc", "a/../../b", "", "/etc"])
+@pytest.mark.parametrize("path", ["", "traintestSUNRGBD", "traintestSUNRGBD/allsplit"])
+def test_of_the_toolbox_only_the_whole_may_be_a_link(tree, path):
+    inner = tree / "SUNRGBDtoolbox" / (f"{path}.mat" if "/" in path else path)
+    outside = tree / "outside"
+    inner.rename(outside)
+    inner.symlink_to(outside)
+    if not path:
+        assert len(read_sun_rgbd(tree)["train"]) == 2
+        return
+    with pytest.raises(ValueError, match="allsplit.mat to lie.*symlink leads out"):
+        read_sun_rgbd(tree)
+
+
+@pytest.mark.parametrize(
+    "scene", ["../../etc", "a/../../b", "", "/etc", "x/SUNRGBD/../../../etc", "a/.."]
+)
 def test_a_list_cannot_lead_out_of_the_root(tree, scene):
     write_lists(tree, ["kv1/a/s0", scene], ["kv2/d/s3"])
     with pytest.raises(ValueError, match="below SUNRGBD/.*mat.*Received: path="):

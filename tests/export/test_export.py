@@ -1,11 +1,14 @@
 """A file is in place only when its own runtime computes what the student does."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
 from keras_c2kd.export import ExportError, export_student, image_preprocessing
 from keras_c2kd.export import process as fresh
+from keras_c2kd.export.deployed import logits_of
 from tests.helpers import conv_net, dense_net
 
 tensorflow_only = pytest.mark.skipif(
@@ -35,14 +38,16 @@ def fake(monkeypatch):
 
     class Fake:
         change = staticmethod(lambda logits: logits)
-        calls = []
+        convert = staticmethod(lambda name, target: target.write_bytes(b"converted"))
 
-        def __call__(self, script, name, *paths, modules=()):
-            self.calls.append((script, name))
+        def __call__(self, script, *arguments, modules=()):
             if script == "_convert.py":
-                paths[1].write_bytes(b"converted")
+                for pair in arguments[2:]:
+                    name, target = pair.split("=", 1)
+                    self.calls.append(name)
+                    self.convert(name, Path(target))
                 return
-            source, (batches, found) = paths[0], paths[1:]
+            _, source, batches, found, _ = arguments
             model = keras.models.load_model(source.with_name("model.keras"))
             with np.load(batches) as file:
                 inputs = [file[key] for key in file.files]
@@ -99,22 +104,25 @@ def test_what_computes_something_else_is_not(tmp_path, samples, fake, change):
     assert e.value.report.files == {}
 
 
-def test_one_that_fails_does_not_stop_the_others(tmp_path, samples, fake, monkeypatch):
+def test_one_that_fails_does_not_stop_the_others(tmp_path, samples, fake):
     installed()
 
-    def fail_on_onnx(script, name, *rest, **options):
+    def fail_on_onnx(name, target):
         if name == "onnx":
             raise RuntimeError("its process was ended by signal 6")
-        fake(script, name, *rest, **options)
+        target.write_bytes(b"converted")
 
-    monkeypatch.setattr(fresh, "run_script", fail_on_onnx)
+    fake.convert = fail_on_onnx
+    formats = ["savedmodel", "onnx", "litert"]
     with pytest.raises(ExportError) as error:
-        export_student(dense_net(6), tmp_path, samples, ["onnx", "litert"])
+        export_student(dense_net(6), tmp_path, samples, formats)
     assert str(error.value) == (
-        "onnx: its process was ended by signal 6 (in place: litert)"
+        "onnx: its process was ended by signal 6 (in place: savedmodel, litert)"
     )
-    assert names(tmp_path) == ["student.tflite"]
+    assert names(tmp_path) == ["student.tflite", "student_savedmodel"]
     assert "onnx: its process" in str(error.value.report)
+    # Together until one fails; then those that are left, each alone.
+    assert fake.calls == ["savedmodel", "onnx", "onnx", "litert"]
 
 
 def test_what_a_killed_process_left_goes_away(tmp_path, samples, fake):
@@ -125,17 +133,14 @@ def test_what_a_killed_process_left_goes_away(tmp_path, samples, fake):
     assert names(tmp_path) == ["student.keras"]
 
 
-def test_a_folder_replaces_a_folder(tmp_path, samples, fake, monkeypatch):
+def test_a_folder_replaces_a_folder(tmp_path, samples, fake):
     installed()
 
-    def folder(script, name, *paths, **options):
-        fake(script, name, *paths, **options)
-        if script == "_convert.py":
-            paths[1].unlink()
-            paths[1].mkdir()
-            (paths[1] / "new").touch()
+    def folder(name, target):
+        target.mkdir()
+        (target / "new").touch()
 
-    monkeypatch.setattr(fresh, "run_script", folder)
+    fake.convert = folder
     before = tmp_path / "student_savedmodel"
     before.mkdir()
     (before / "old").touch()
@@ -236,6 +241,43 @@ def test_a_runtime_that_is_missing_is_named(tmp_path, samples, monkeypatch):
     assert not (tmp_path / "new").exists()
 
 
-def test_a_process_says_in_one_sentence_why_it_failed(tmp_path):
-    with pytest.raises(RuntimeError, match=r"^\w*Error: .*nowhere.keras"):
-        fresh.run_script("_check.py", "keras", "nowhere.keras", "x", "y")
+def test_a_process_says_in_one_sentence_why_it_failed():
+    installed()
+    with pytest.raises(RuntimeError, match=r"^\w*Error: .*nowhere.tflite"):
+        fresh.run_script("_check.py", "litert", "nowhere.tflite", "x", "y", 1)
+
+
+def test_a_process_that_hangs_is_ended(monkeypatch):
+    monkeypatch.setattr(fresh, "MINUTES", 0.001)
+    with pytest.raises(RuntimeError, match=r"_check.py\) to end within 0.001 minutes"):
+        fresh.run_script("_check.py", "keras", "nowhere.keras", "x", "y", 1)
+
+
+def in_full_float32():
+    if keras.config.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return not tf.config.experimental.tensor_float_32_execution_enabled()
+    if keras.config.backend() == "jax":
+        import jax
+
+        return jax.config.jax_default_matmul_precision == "highest"
+    import torch
+
+    whole = torch.get_float32_matmul_precision() == "highest"
+    return whole and not torch.backends.cudnn.enabled
+
+
+def test_what_files_are_compared_with_is_not_rounded(samples):
+    seen = []
+
+    class Spy(keras.layers.Layer):
+        def call(self, x):
+            seen.append(in_full_float32())
+            return x
+
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, Spy()(inputs))
+    seen.clear()
+    np.testing.assert_array_equal(logits_of(model, [samples, samples[:2]])[:5], samples)
+    assert seen and all(seen) and not in_full_float32()

@@ -20,7 +20,7 @@ ALLOWED = {
     "diagnostics": {"ops", "backend"},
     "callbacks": {"diagnostics", "backend", "distribution"},
     "models": set(),
-    "export": {"data"},
+    "export": {"data", "backend"},
     "data": set(),
     "distillers": {"ops", "losses", "layers", "metrics", "backend"},
 }
