@@ -22,7 +22,7 @@ from absl import app, flags, logging
 from contest.folder import DATA, Cell, Contest
 from contest.plan import Plan
 from contest.workers import Bar, Workers, last_words
-from methods import RIVALS, check_methods
+from methods import METHODS, RIVALS, methods_of
 from settings import remember, settings_that_matter
 
 FLAGS = flags.FLAGS
@@ -33,7 +33,7 @@ RECIPES += ("crisismmd", "av_mnist")
 FREE = {"teacher", "student", "methods", "directions", "workers", "search", "cell"}
 FREE |= {"judge_on"}  # the table alone
 
-flags.DEFINE_list("methods", list(RIVALS), "Which methods, with commas.")
+flags.DEFINE_list("methods", None, "Which methods, with commas; none: the rivals.")
 flags.DEFINE_enum("directions", "one", ["one", "both"], "both: roles exchanged too.")
 flags.DEFINE_integer("workers", 1, "Cells that run at the same time.", 1)
 flags.DEFINE_integer("threads", 1, "Of a cell; another number, other last bits.", 1)
@@ -77,8 +77,8 @@ def run_one(module) -> None:
 def run_all(module) -> None:
     """The whole contest, its tables and its report."""
     module.RECIPE.check_flags()
-    check_methods(FLAGS.methods)
-    contest, plan = the_contest(module.RECIPE), the_plan()
+    plan = the_plan(module.RECIPE)
+    contest = the_contest(module.RECIPE)
     lock = contest.lock()
     settings = settings_that_matter(module.RECIPE, FREE)
     remember(contest.folder / "contest.json", settings, begun=contest.is_done(DATA))
@@ -94,11 +94,15 @@ def run_all(module) -> None:
     write_report(contest, plan, chosen, module.RECIPE, FLAGS.judge_on)
 
 
-def the_plan() -> Plan:
+def the_plan(recipe) -> Plan:
+    methods = methods_of(FLAGS.methods, dense=recipe.task.unit == "pixels")
+    left_out = [METHODS[name].title for name in RIVALS if name not in methods]
+    if FLAGS.methods is None and left_out:
+        print(f"Left out, since they take no per-pixel logits: {', '.join(left_out)}")
     pair = FLAGS.teacher, FLAGS.student
     directions = [pair, pair[::-1]] if FLAGS.directions == "both" else [pair]
     seeds = range(FLAGS.seed, FLAGS.seed + FLAGS.seeds)
-    return Plan(directions, FLAGS.methods, seeds, FLAGS.search)
+    return Plan(directions, methods, seeds, FLAGS.search)
 
 
 def run_cells(contest, plan, workers) -> dict:
@@ -109,7 +113,7 @@ def run_cells(contest, plan, workers) -> dict:
     workers.run(plan.search_cells())
     chosen = plan.choose(contest)
     workers.failed.clear()  # a setting that cannot be trained is not chosen
-    for cells in (plan.cells(chosen), plan.gaps()):
+    for cells in (plan.cells(chosen), plan.gaps(chosen)):
         workers.run(cells)
         stop_if_failed(contest, workers)
     return chosen

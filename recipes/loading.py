@@ -1,6 +1,5 @@
 """A recipe's data: found or generated, split, decoded, in batches."""
 
-import hashlib
 import os
 from importlib import import_module
 from pathlib import Path
@@ -84,12 +83,10 @@ class Data:
         return one_modality(batches, modality)
 
     def fingerprint(self):
-        """Of which samples are in which part, with which labels."""
-        digest = hashlib.sha256()
-        for name, part in self.parts.items():
-            digest.update(repr((name, part.class_names, part.ids)).encode())
-            digest.update(part.labels.tobytes())
-        return digest.hexdigest()
+        """Of which samples are in which part, with which labels and contents."""
+        from fingerprint import fingerprint
+
+        return fingerprint(self.parts, self.modalities)
 
     def __str__(self):
         sizes = ", ".join(f"{len(part)} {name}" for name, part in self.parts.items())

@@ -57,6 +57,8 @@ class Method:
         build: `build(pair, **settings)`, an uncompiled distiller; None: on labels
             alone, without a teacher.
         frozen: the teacher stays as it was pre-trained.
+        dense: whether it can be used with per-pixel logits.
+        paired: False shows the teacher other samples than the student.
         search: what --search tries, by name, as the `settings` of `build`; the first
             is the paper's, and what is run without a search.
     """
@@ -64,6 +66,8 @@ class Method:
     title: str
     build: Callable[..., Any] | None = None
     frozen: bool = True
+    dense: bool = True
+    paired: bool = True
     search: Mapping[str, Mapping[str, Any]] = dataclasses.field(
         default_factory=lambda: {PAPER: {}}
     )
@@ -77,22 +81,32 @@ def multiples(**settings: float) -> dict[str, dict[str, float]]:
     }
 
 
-def loss(name: str, last: bool = False, warmup: float = 0.0, **settings: Any):
+def loss(
+    name: str,
+    last: bool = False,
+    warmup: float = 0.0,
+    ofsd: bool = False,
+    **settings: Any,
+):
     """`build` of a method that is one of `keras_c2kd.losses`, with its defaults.
 
     Args:
         name: the class.
         last: of features, it compares the last ones, not those in the middle.
         warmup: share of the training in which its weight grows from 0.
+        ofsd: of samples that rank the classes alike alone, as in C2KD's Fig. 5.
         **settings: arguments of the class.
     """
 
     def build(pair, weight=1.0):
-        from keras_c2kd import CrossModalDistiller, losses
+        from keras_c2kd import OFSD, CrossModalDistiller, losses
 
+        found = getattr(losses, name)(**settings)
         return CrossModalDistiller(
             **pair.arguments(last),
-            distillation_losses={name.lower(): getattr(losses, name)(**settings)},
+            distillation_losses={
+                name.lower(): OFSD(loss=found, select=pair.select) if ofsd else found
+            },
             distillation_loss_weights=[growing(weight, warmup * pair.steps)],
         )
 
@@ -100,7 +114,7 @@ def loss(name: str, last: bool = False, warmup: float = 0.0, **settings: Any):
 
 
 def growing(weight: float, steps: float):
-    """A weight that grows from 0 in a straight line, over so many steps."""
+    """A weight, or a threshold, that grows from 0 in a line, over so many steps."""
     import keras
 
     if not steps:
@@ -119,11 +133,17 @@ def distiller(module: str, name: str, last: bool = False):
     return build
 
 
-def c2kd(warmup: float = 0.0, switches: Mapping[str, Any] | None = None, **selection):
+def c2kd(
+    warmup: float = 0.0,
+    rising: float | None = None,
+    switches: Mapping[str, Any] | None = None,
+    **selection: Any,
+):
     """`build` of C2KD.
 
     Args:
         warmup: share of the training in which the cross-modal weight grows from 0.
+        rising: what the selection's threshold grows to from 0, over the training.
         switches: other arguments of `keras_c2kd.C2KD`.
         **selection: arguments of `keras_c2kd.OFSD`.
     """
@@ -131,12 +151,35 @@ def c2kd(warmup: float = 0.0, switches: Mapping[str, Any] | None = None, **selec
     def build(pair, cross_modal_weight=1.0):
         from keras_c2kd import C2KD, OFSD
 
+        threshold = {} if rising is None else {"threshold": growing(rising, pair.steps)}
         return C2KD(
             **pair.arguments(),
-            ofsd=OFSD(select=pair.select, **selection),
+            ofsd=OFSD(select=pair.select, **selection, **threshold),
             cross_modal_weight=growing(cross_modal_weight, warmup * pair.steps),
             **(switches or {}),
         )
+
+    return build
+
+
+def slow_teacher(share: float):
+    """`build` of C2KD whose teacher gets that share of its gradient.
+
+    With SGD that is a learning rate of that share. Its proxy learns at full speed.
+    """
+
+    def build(pair, **settings):
+        import keras
+
+        def slowed(outputs):
+            held = keras.ops.stop_gradient(outputs)
+            return held + share * (outputs - held)
+
+        features = pair.teacher.get_layer(pair.taps[0]).output
+        outputs = {"logits": slowed(pair.teacher.output), "features": slowed(features)}
+        teacher = keras.Model(pair.teacher.input, outputs, name=pair.teacher.name)
+        taps = (None, pair.taps[1])
+        return c2kd()(dataclasses.replace(pair, teacher=teacher, taps=taps), **settings)
 
     return build
 
@@ -149,7 +192,7 @@ def changed(how: str, **settings: Any) -> Method:
 WEIGHT = multiples(weight=1.0)
 
 METHODS = {
-    "alone": Method("student alone"),
+    "alone": Method("student alone", search=WEIGHT),  # of its only loss
     "kd": Method("KD", loss("KD"), search=WEIGHT),
     # As in its paper, over the first 20 of 240 epochs.
     "dkd": Method("DKD", loss("DKD", warmup=20 / 240), search=WEIGHT),
@@ -164,11 +207,13 @@ METHODS = {
     "fdcmkd": Method(
         "FD-CMKD",
         distiller("fd_cmkd", "FDCMKD", last=True),
+        dense=False,
         search=multiples(low_weight=1.0, high_weight=1.0),
     ),
     "ucmkd": Method(
         "UCMKD",
         distiller("ucmkd", "UCMKD", last=True),
+        dense=False,
         search=multiples(feature_weight=1.0, label_weight=1.0),
     ),
     "c2kd": Method(
@@ -191,16 +236,40 @@ ABLATIONS = {
     "c2kd_both_correct": changed("both right", rule="both_correct"),
     "c2kd_hot": changed("temperature 4", temperature=4.0),
     "c2kd_warmup": changed("warm-up over half", warmup=0.5),
+    "c2kd_top_half": changed("top half by KRC", rule="top_fraction", fraction=0.5),
+    "c2kd_rising": changed("rising threshold", rising=0.5),
+    "c2kd_slow_teacher": Method("C2KD, slow teacher", slow_teacher(0.1), frozen=False),
+}
+
+# Of the others, what their papers and C2KD's Fig. 5 do with them; when they are named.
+VARIANTS = {
+    "ofsd_kd": Method("OFSD of KD", loss("KD", ofsd=True), search=WEIGHT),
+    "ofsd_dist": Method("OFSD of DIST", loss("DIST", ofsd=True), search=WEIGHT),
+    "ucmkd_unpaired": dataclasses.replace(
+        METHODS["ucmkd"], title="UCMKD, unpaired", paired=False
+    ),
 }
 RIVALS = tuple(METHODS)
-METHODS |= ABLATIONS
+METHODS |= ABLATIONS | VARIANTS
 
 
-def check_methods(names: list[str]) -> None:
-    """Refuse a method that does not exist, or one that is named twice."""
-    unknown = [name for name in names if name not in METHODS]
-    if unknown or not names or len(set(names)) < len(names):
+def methods_of(named: list[str] | None, dense: bool) -> list[str]:
+    """Those of a contest.
+
+    Args:
+        named: by the user; None: all rivals that can be used.
+        dense: the task has per-pixel logits.
+
+    Raises:
+        ValueError: a method that does not exist or cannot be used, or one named twice.
+    """
+    usable = [name for name, method in METHODS.items() if method.dense or not dense]
+    if named is None:
+        return [name for name in RIVALS if name in usable]
+    if not named or not set(named) <= set(usable) or len(set(named)) < len(named):
+        why = ", which can be used with per-pixel logits" if dense else ""
         raise ValueError(
-            f"Expected --methods to be different ones of {', '.join(METHODS)}. "
-            f"Received: --methods={','.join(names)}"
+            f"Expected --methods to be different ones of {', '.join(usable)}{why}. "
+            f"Received: --methods={','.join(named)}"
         )
+    return list(named)

@@ -26,4 +26,11 @@ if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
 # What the package warns of is for that person too; absl would drop it.
 _log = logging.getLogger("keras_c2kd")
 _log.addHandler(logging.StreamHandler(sys.stdout))
+_log.setLevel(logging.WARNING)  # whatever level absl gives to the others
 _log.propagate = False
+
+
+def silence():
+    """For all but one of several processes, which would say the same."""
+    sys.stdout = open(os.devnull, "w")
+    _log.disabled = True

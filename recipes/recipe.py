@@ -24,6 +24,7 @@ flags.DEFINE_integer("seed", 0, "Of weights, order and augmentation.")
 flags.DEFINE_integer("seeds", 1, "How many seeds, from --seed on, with one teacher.", 1)
 flags.DEFINE_string("run_dir", None, "A new folder, or a run to go on with.")
 flags.DEFINE_list("export", [], "Of keras, savedmodel, onnx, litert: the student.")
+flags.DEFINE_bool("int8", False, "With --export: the student in int8 as well.")
 flags.DEFINE_bool("resume", False, "Go on with the newest run that is not done.")
 flags.DEFINE_float("checkpoint_minutes", 5.0, "Between checkpoints in an epoch.", 0)
 flags.DEFINE_enum(
@@ -89,6 +90,8 @@ def start(recipe: Recipe) -> None:
     """A recipe as a command."""
 
     def main(_):
+        end_in_one_sentence(recipe.check_flags)
+
         import quiet  # noqa: F401 - before whatever imports TensorFlow
         from runner import run
 
@@ -98,9 +101,22 @@ def start(recipe: Recipe) -> None:
     app.run(main)
 
 
+KNOWN = (ValueError, FloatingPointError, OSError, ImportError)
+
+
 def end_in_one_sentence(function, *args):
     """Known mistakes are for a person to read, without a traceback."""
     try:
         return function(*args)
-    except (ValueError, FloatingPointError, OSError) as error:
-        sys.exit(f"\n{type(error).__name__}: {error}")
+    except Exception as error:
+        name, said = type(error).__name__, str(error)
+        # TensorFlow, zipfile and HDF5 each have their own error for a full disk.
+        if "No space left" in said and "Received: " not in said:
+            said = (
+                "Expected room on the disk of --run_dir and --cache_dir; what was "
+                "written before is unharmed, and the same command goes on from it. "
+                f"Received: {' '.join(said.split())}"
+            )
+        elif not isinstance(error, KNOWN):
+            raise
+        sys.exit(f"\n{name}: {said}")

@@ -1,7 +1,6 @@
 """What a run leaves behind: log.csv, results.json, curves, and the printed table."""
 
 import csv
-import os
 
 import keras
 import numpy as np
@@ -168,9 +167,7 @@ def draw_curves(rows, path, task):
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
         axis.xaxis.get_major_locator().set_params(integer=True)
-    aside = path.with_name(f".{path.name}.writing.png")
-    figure.savefig(aside, dpi=120)
-    os.replace(aside, path)
+    write_aside(path, lambda file: figure.savefig(file, dpi=120), mode="wb")
     plt.close(figure)
 
 

@@ -1,22 +1,29 @@
 """What a recipe does: teacher, student alone, C2KD; test, table, run folder."""
 
-import os
-import sys
 import time
 from pathlib import Path
 
 import report
 from absl import logging
-from files import read_json, read_model, write_json
+from done import Done
+from files import lock, read_model
 from loading import Data
 from methods import METHODS, PAPER
 from recipe import FLAGS, end_in_one_sentence
-from settings import provenance, remember, settings_that_matter
+from settings import made, remember, settings_that_matter
 from shipping import check_formats, ship
-from training import Training, delete_checkpoints, make_deterministic
+from training import (
+    Training,
+    check_guard,
+    delete_checkpoints,
+    has_checkpoints,
+    make_deterministic,
+)
 
 from keras_c2kd import distribution
 from keras_c2kd.diagnostics import find_broken
+
+UNFINISHED = ".unfinished"  # in the folder of a run until all of it is written
 
 
 def run(recipe) -> None:
@@ -26,7 +33,6 @@ def run(recipe) -> None:
 
 
 def _run(recipe):
-    recipe.check_flags()
     if FLAGS.smoke:
         FLAGS.epochs, FLAGS.image_size, FLAGS.seeds = 1, 32, 1
     check_formats()
@@ -34,6 +40,7 @@ def _run(recipe):
     distribution.initialize()
     with distribution.distribute(FLAGS.distribution) as replicas:
         pass  # only to know them
+    check_guard(replicas)
     folder = run_folder(recipe.name, replicas)
     data = Data(recipe.load(), recipe.modalities, recipe.crops(), replicas.count)
     Run(recipe, folder, data, replicas).run()
@@ -48,43 +55,73 @@ class Run:
     def __init__(self, recipe, folder, data, replicas):
         self.folder, self.data, self.task = folder, data, recipe.task
         self.replicas = replicas
+        self.lock = lock(folder)  # held as long as this process lives
         self.log = report.Log(folder / "log.csv")
         self.training = Training(recipe, data, self.log)
-        self.provenance = provenance(recipe, data, replicas)
-        self.done = read_json(folder / "done.json") or {}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        settings = settings_that_matter(recipe)
-        settings |= {"data": self.provenance["data"]}
-        remember(folder / "config.json", settings, begun=bool(self.done))
+        self.made = made(data, replicas)
+        self.done = Done(folder / "done.json", [self.key(*t) for t in self.trainings()])
+        self.settings = settings_that_matter(recipe) | {"data": self.made["data"]}
+        files = [self.file(*training) for training in self.trainings()]
+        begun = bool(self.done) or any(map(has_checkpoints, files))
+        remember(folder / "config.json", self.settings, begun)
+
+    def trainings(self):
+        """`(name, seed)` of all, in order."""
+        yield "teacher", FLAGS.seed
+        for seed in range(FLAGS.seed, FLAGS.seed + FLAGS.seeds):
+            yield "student alone", seed
+            yield "C2KD", seed
 
     def run(self):
         print(f"\n{self.data}; the run is written to {self.folder}")
         if self.replicas.count > 1:
             print(f"{self.replicas.count} devices share each batch")
         self.data.print_left_out()
+        (self.folder / UNFINISHED).touch()
         for modality in self.data.modalities.values():
             modality.save(self.folder)
-        results = {"teacher": [self.once("teacher", self.teacher, FLAGS.seed)]}
-        for seed in range(FLAGS.seed, FLAGS.seed + FLAGS.seeds):
-            for name, train in {"student alone": self.alone, "C2KD": self.c2kd}.items():
-                scores = self.once(name, train, seed)
-                results.setdefault(name, []).append(scores)
-        report.write_results(
-            self.folder, results, self.data.parts, self.task, self.provenance
-        )
-        report.draw_curves(self.log.rows, self.folder / "curves.png", self.task)
+        results = {}
+        for name, seed in self.trainings():
+            results.setdefault(name, []).append(self.once(name, seed))
+        self.write(results)
         print(report.table(results, FLAGS.teacher, FLAGS.student, self.task))
-        if FLAGS.export:
-            ship(self, results)
+        self.export(results)
+        (self.folder / UNFINISHED).unlink()
 
-    def once(self, name, train, seed):
+    def write(self, results):
+        """results.json and curves.png."""
+        parts, task = self.data.parts, self.task
+        report.write_results(self.folder, results, parts, task, self.provenance())
+        report.draw_curves(self.log.rows, self.folder / "curves.png", task)
+
+    def export(self, results):
+        """Process 0 does it, and the others wait: JAX ends a run that one has left."""
+        try:
+            if FLAGS.export and self.replicas.process == 0:
+                ship(self, results)
+        finally:
+            self.done.agree()
+
+    def provenance(self):
+        """How each training was made; the last one's first."""
+        made = {key: self.done.made(key) for key in self.done.names}
+        last = list(made.values())[-1][-1]
+        settings = {"settings": self.settings, "seed": FLAGS.seed}
+        return {**settings, **last, "trainings": made}
+
+    def once(self, name, seed):
         """Scores on test of a training; those of one that is done are kept."""
-        key, file = f"{name}, seed {seed}", self.file(name, seed)
+        key, file = self.key(name, seed), self.file(name, seed)
         if key not in self.done:
-            self.done[key] = train(seed, file)
-            write_json(self.folder / "done.json", self.done)
+            train = {"student alone": self.alone, "C2KD": self.c2kd}
+            self.done.begin(key, self.made, goes_on=has_checkpoints(file))
+            self.done.end(key, train.get(name, self.teacher)(seed, file))
         delete_checkpoints(file)
-        return self.done[key]
+        return self.done.scores(key)
+
+    def key(self, name, seed):
+        """What a training is called in done.json."""
+        return f"{name}, seed {seed}"
 
     def file(self, name, seed):
         """Where the best epoch is kept."""
@@ -142,7 +179,7 @@ def run_folder(name, replicas):
     begun = [
         folder
         for folder in sorted(Path("runs").glob(f"{prefix}*"))
-        if (folder / "config.json").exists() and not (folder / "results.json").exists()
+        if (folder / "config.json").exists() and not is_finished(folder)
     ]
     if not begun:
         raise ValueError(
@@ -150,6 +187,11 @@ def run_folder(name, replicas):
             f"Received: --resume, and no such {prefix}*"
         )
     return begun[-1]
+
+
+def is_finished(folder):
+    """Whether all that a run writes is there, to the last exported file."""
+    return (folder / "results.json").exists() and not (folder / UNFINISHED).exists()
 
 
 def folder_of_process(replicas):
@@ -161,5 +203,7 @@ def folder_of_process(replicas):
         )
     if replicas.process == 0:
         return Path(FLAGS.run_dir)
-    sys.stdout = open(os.devnull, "w")
+    import quiet
+
+    quiet.silence()
     return Path(FLAGS.run_dir) / f".process_{replicas.process}"

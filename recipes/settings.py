@@ -2,7 +2,9 @@
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -11,7 +13,14 @@ from recipe import FLAGS
 
 # Flags that say what is run, where and how fast, but not what comes out of a training.
 FREE = {"run_dir", "cache_dir", "seeds", "checkpoint_minutes", "resume", "export"}
+FREE |= {"int8"}
 FREE |= {"distribution"}  # equal but for rounding
+
+LIBRARIES = ("absl", "tensorflow")
+
+# What a result may depend on beside `packages`: TensorFlow decodes on every backend.
+OTHERS = ("tensorflow", "jaxlib", "scipy", "h5py", "keras-hub", "tensorflow-text")
+OTHERS += ("tensorflow-io",)
 
 
 def settings_that_matter(recipe, free=frozenset()) -> dict:
@@ -21,15 +30,18 @@ def settings_that_matter(recipe, free=frozenset()) -> dict:
         recipe: a `Recipe`.
         free: more flags that do not matter.
     """
-    of_modules = FLAGS.flags_by_module_dict().items()
-    ours = [
-        f for name, found in of_modules if not name.startswith("absl") for f in found
-    ]
-    flags = {f.name: f.value for f in ours if f.name not in FREE | free}
+    flags = {k: v for k, v in all_flags().items() if k not in FREE | free}
     if flags["data_dir"]:
         flags["data_dir"] = os.path.abspath(flags["data_dir"])
     found = {"recipe": recipe.name, **flags, "backend": backend()}
     return found | {f"{name} version": version(name) for name in packages()}
+
+
+def all_flags() -> dict:
+    """Name to value, but for those of libraries, which come with their imports."""
+    of_modules = FLAGS.flags_by_module_dict().items()
+    ours = [f for name, f in of_modules if name.split(".")[0] not in LIBRARIES]
+    return {flag.name: flag.value for found in ours for flag in found}
 
 
 def remember(file: Path, settings: dict, begun: bool) -> None:
@@ -57,23 +69,29 @@ def remember(file: Path, settings: dict, begun: bool) -> None:
             )
 
 
-def provenance(recipe, data, replicas) -> dict:
-    """What somebody needs to make a result again.
+def made(data, replicas) -> dict:
+    """What somebody needs to make a training again.
 
     Args:
-        recipe: a `Recipe`.
         data: a `loading.Data`.
         replicas: a `keras_c2kd.distribution.Replicas`.
     """
     return {
-        "settings": settings_that_matter(recipe),
-        "seed": FLAGS.seed,
+        "command": command(),
+        "flags": all_flags(),
         "versions": versions(),
         "device": device(),
         "replicas": replicas._asdict(),
         "revision": revision(),
         "data": data.fingerprint(),
     }
+
+
+def command() -> str:
+    """What was typed, with the variable that chooses the backend."""
+    chosen = os.environ.get("KERAS_BACKEND")
+    before = [f"KERAS_BACKEND={chosen}"] if chosen else []
+    return " ".join([*before, "python", shlex.join(sys.argv)])
 
 
 def backend() -> str:
@@ -97,6 +115,7 @@ def version(package: str) -> str:
 def versions() -> dict[str, str]:
     """Of what a result was made with."""
     found = {name: version(name) for name in packages()}
+    found |= {name: version(name) for name in OTHERS if version(name) != "unknown"}
     return {"python": platform.python_version(), **found}
 
 

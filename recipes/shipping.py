@@ -1,15 +1,17 @@
 """--export: the student as files to ship, proved on test samples, with its card."""
 
-import itertools
-import shlex
-import sys
+import dataclasses
 
 import numpy as np
 import report
 from files import read_model
+from methods import METHODS, PAPER
 from recipe import FLAGS
+from settings import command, version
 
 SAMPLES = 128  # of test, that every file is run on
+# Of decoded samples to what users have: millimetres to metres, 16 bits to -1..1.
+UNITS = {"uint16": 1000.0, "int16": 32768.0}
 
 
 def check_formats() -> None:
@@ -18,6 +20,11 @@ def check_formats() -> None:
         from keras_c2kd.export.formats import check_formats
 
         check_formats(FLAGS.export)
+    elif FLAGS.int8:
+        raise ValueError(
+            "Expected --export with --int8, which adds int8 to the formats it names. "
+            "Received: --int8 without --export"
+        )
 
 
 def ship(run, results) -> None:
@@ -26,62 +33,149 @@ def ship(run, results) -> None:
     Args:
         run: a `runner.Run` that is done.
         results: test figures by model and seed.
-    """
-    from keras_c2kd.export import export_student, model_card
 
-    modality = run.data.modalities[FLAGS.student]
-    inputs, labels = test_samples(run.data)
-    preprocessing, samples = as_users_have_it(modality, inputs)
+    Raises:
+        ValueError: formats that failed; the others are in place, with their card.
+    """
+    from keras_c2kd.export import model_card, preprocessing_for
+
     folder = run.folder / "exported"
     print(f"\nexporting to {folder}")
-    exported = export_student(
-        read_model(run.file("C2KD", FLAGS.seed)),
-        folder,
-        samples,
-        FLAGS.export,
-        preprocessing=preprocessing,
-        prepared=None if preprocessing is None else inputs,
-        labels=labels,
-    )
-    made, task = run.provenance, run.task
-    fields = {
+    preprocessing = preprocessing_for(run.data.modalities[FLAGS.student])
+    student = read_model(run.file("C2KD", FLAGS.seed))
+    reports = {
+        kind: export(student, folder, preprocessing, run.data, int8=bool(kind))
+        for kind in (["", " int8"] if FLAGS.int8 else [""])
+    }
+    exported = as_one(reports)
+    fields = fields_of(run, results)
+    fields["input"] = described(preprocessing)
+    fields["exported_with"] = packages_of(FLAGS.export)
+    card = model_card(folder, fields, exported)
+    print(*reports.values(), f"The model card is {card}", sep="\n")
+    if exported.failures:
+        why = "; ".join(f"{name}: {text}" for name, text in exported.failures.items())
+        raise ValueError(
+            "Expected every format to be written and to compute what the student does; "
+            "the others are in place, and the same command tries all of them again. "
+            f"Received: {why}"
+        )
+
+
+def export(student, folder, preprocessing, data, int8):
+    """An `ExportReport`, of the formats that failed too."""
+    from keras_c2kd.export import ExportError, export_student
+
+    decoded, prepared, labels = test_samples(data)
+    try:
+        return export_student(
+            student,
+            folder,
+            as_users_have_it(decoded),
+            FLAGS.export,
+            preprocessing=preprocessing,
+            prepared=None if preprocessing is None else prepared,
+            labels=labels,
+            int8=int8,
+        )
+    except ExportError as error:
+        return error.report
+
+
+def as_one(reports):
+    """The reports of several kinds of numbers, the kind in the formats' names."""
+    first = next(iter(reports.values()))
+    files, failures = {}, {}
+    for kind, found in reports.items():
+        files |= {name + kind: file for name, file in found.files.items()}
+        failures |= {name + kind: why for name, why in found.failures.items()}
+    return dataclasses.replace(first, files=files, failures=failures)
+
+
+def fields_of(run, results) -> dict:
+    """What the model card says of data, training and scores."""
+    made, task = run.provenance(), run.task
+    return {
         "name": f"Student of {FLAGS.student}, taught by {FLAGS.teacher}",
         "data": str(run.data),
         "data_fingerprint": made["data"],
         "classes": list(run.data.parts["train"].class_names),
-        "input": "as users have it" if preprocessing else "as the recipe prepares it",
         "teacher": scores_of(results["teacher"], task),
         "student": scores_of(results["student alone"], task) | {"trained on": "labels"},
-        "method": "C2KD",
-        "seeds": len(results["C2KD"]),
+        "method": method(),
+        "training": training(),
+        "seeds": [seed for name, seed in run.trainings() if name == "C2KD"],
         "metrics": scores_of(results["C2KD"], task),
         "versions": made["versions"] | {"device": made["device"]},
         "revision": made["revision"],
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command(),
     }
-    card = model_card(folder, fields, exported)
-    print(f"{exported}\nThe model card is {card}")
 
 
-def test_samples(data):
-    """Some hundred inputs of the student, and their labels."""
-    batches = data.only(data.test, FLAGS.student)
-    count = -(-SAMPLES // FLAGS.batch_size)
-    parts = [batch[:2] for batch in itertools.islice(batches, count)]
-    inputs, labels = (np.concatenate([np.asarray(p[i]) for p in parts]) for i in (0, 1))
-    return inputs[:SAMPLES], labels[:SAMPLES]
+def method() -> dict:
+    """C2KD with its settings."""
+    from keras_c2kd import OFSD
+
+    selection = OFSD(select=FLAGS.select).get_config()
+    ours = selection.keys() - {"name", "trainable", "loss"}
+    paper = METHODS["c2kd"]
+    return {
+        "name": paper.title,
+        **paper.search[PAPER],
+        "OFSD": {name: selection[name] for name in sorted(ours)},
+    }
 
 
-def as_users_have_it(modality, inputs):
-    """Preprocessing and raw samples, where these can be had from prepared ones."""
-    from keras_c2kd.data import Depth, Rgb
-    from keras_c2kd.export import preprocessing_for
+def training() -> dict:
+    """How all three models were trained."""
+    names = ("encoder", "image_size", "batch_size", "epochs", "learning_rate")
+    flags = {name: getattr(FLAGS, name) for name in names}
+    return {**flags, "optimizer": "SGD, momentum 0.9, polynomial decay"}
 
-    if isinstance(modality, Rgb):
-        return preprocessing_for(modality), np.rint(inputs).astype("uint8")
-    if isinstance(modality, Depth):
-        return preprocessing_for(modality), inputs
-    return None, inputs
+
+def described(preprocessing) -> str:
+    """What the files take."""
+    if preprocessing is None:
+        return "token ids; the run's folder holds what turns a text into them"
+    given = preprocessing.inputs[0]
+    sizes = ", ".join("any" if size is None else str(size) for size in given.shape)
+    return f"as users have it: {given.dtype} ({sizes})"
+
+
+def packages_of(formats) -> dict:
+    """Versions of what has written and run the files."""
+    from keras_c2kd.export.formats import FORMATS
+
+    names = dict.fromkeys(p for f in formats for p in FORMATS[f].packages)
+    return {name: version(name) for name in names}
+
+
+def test_samples(data, most=SAMPLES):
+    """Inputs of the student as they are decoded and as it takes them, and labels."""
+    part, modality = data.parts["test"], data.modalities[FLAGS.student]
+    there = part.samples.present.get(FLAGS.student, np.ones(len(part), bool))
+    found = []
+    for packed in part.batches(most, drop_remainder=False):
+        rows = there[packed["position"].numpy()]
+        inputs = packed[FLAGS.student]
+        arrays = (inputs, modality.prepare(inputs), labels_of(data, packed))
+        found.append([np.asarray(array)[rows] for array in arrays])
+        if sum(len(labels) for *_, labels in found) >= most:
+            break
+    return [np.concatenate(arrays)[:most] for arrays in zip(*found, strict=True)]
+
+
+def labels_of(data, packed):
+    """Of a batch: one per sample, or one per pixel."""
+    if "labels" in data.modalities:
+        return data.modalities["labels"].prepare(packed["labels"])
+    return data.parts["test"].labels[packed["position"].numpy()]
+
+
+def as_users_have_it(decoded):
+    """Decoded samples in the units that preprocessing takes."""
+    unit = UNITS.get(decoded.dtype.name)
+    return decoded if unit is None else (decoded / unit).astype("float32")
 
 
 def scores_of(scores, task):

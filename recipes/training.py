@@ -1,5 +1,7 @@
 """Models of a recipe: built, trained, tested, the same way in every script."""
 
+import shutil
+
 import keras
 import nets
 import numpy as np
@@ -7,6 +9,7 @@ from files import read_model
 from methods import Pair
 from recipe import FLAGS
 
+from keras_c2kd.backend import devices
 from keras_c2kd.callbacks import (
     DistillationWatch,
     NonFiniteGuard,
@@ -26,6 +29,24 @@ def make_deterministic(threads=None):
         if threads:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.experimental.enable_op_determinism()
+
+
+def check_guard(replicas):
+    """Before anything is trained: whether a step can be left out.
+
+    Args:
+        replicas: a `keras_c2kd.distribution.Replicas`.
+
+    Raises:
+        ValueError: with --on_non_finite=skip on several devices of TensorFlow.
+    """
+    shared = replicas.count > 1 and not devices.GUARDS_REPLICAS
+    if FLAGS.on_non_finite == "skip" and shared:
+        raise ValueError(
+            "Expected --on_non_finite=stop where devices of TensorFlow share a batch, "
+            "since all of them take a step together; or --distribution=none. "
+            f"Received: --on_non_finite=skip on {replicas.count} devices"
+        )
 
 
 class Training:
@@ -132,8 +153,8 @@ class Training:
             *(EpochBar(title, seed, self.task.monitor, start), checkpoint),
         ]
         if modality is None:
-            # What is shared by devices cannot be looked at in a process of them.
-            looked_at = self.data.validation if self.data.replicas == 1 else None
+            # One of several processes has not the whole model to look at.
+            looked_at = self.data.validation if devices.process()[1] == 1 else None
             everyone.append(DistillationWatch(looked_at, self.task.ignore_class))
         for epoch in range(start.epoch, FLAGS.epochs):
             skipped = start.step if epoch == start.epoch else 0
@@ -230,9 +251,15 @@ def checkpoints_of(file):
     return file.with_name(f".{file.stem}.checkpoints")
 
 
+def has_checkpoints(file):
+    """Whether a training was begun, and can be gone on with."""
+    return any(checkpoints_of(file).glob("*.npz"))
+
+
 def delete_checkpoints(file):
     """Of a training that is done, once its results are written."""
-    TrainingCheckpoint(checkpoints_of(file)).delete()
+    # One that was not whole when the run was killed may lie there too.
+    shutil.rmtree(checkpoints_of(file), ignore_errors=True)
 
 
 class EpochBar(keras.callbacks.Callback):

@@ -117,7 +117,10 @@ def student(training, contest, cell):
     method, file = METHODS[cell.method], contest.at(cell) / "student.keras"
     histogram = KrcHistogram(training.data)
     teacher = load_teacher(training, contest, cell)
+    training.paired = method.paired
     if method.build is None:
+        # The weight of the only loss is, with SGD, the learning rate.
+        FLAGS.learning_rate *= method.search[cell.setting]["weight"]
         training.train_alone("student", FLAGS.student, cell.seed, file)
     else:
         training.distilled(

@@ -8,6 +8,8 @@ import tensorflow as tf
 from recipe import FLAGS
 from training import Training
 
+OTHERS = 2**32  # added to a seed: an order of samples that no seed of a contest has
+
 
 class Witnessed(Training):
     """Notes the initial student, and every batch that is given to it.
@@ -15,11 +17,12 @@ class Witnessed(Training):
     Attributes:
         initial: digest of the student's first weights.
         seen: epoch and step to a digest of the labels and the student's inputs.
+        paired: False gives the teacher other samples, which are not looked at.
     """
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.initial, self.seen = None, {}
+        self.initial, self.seen, self.paired = None, {}, True
 
     def build(self, role, modality):
         model, tap = super().build(role, modality)
@@ -37,7 +40,11 @@ class Witnessed(Training):
             with tf.control_dependencies([noted]):
                 return inputs, tf.identity(labels)
 
-        return super().batches(seed, epoch, start).enumerate(start).map(note)
+        batches = super().batches(seed, epoch, start).enumerate(start).map(note)
+        if self.paired:
+            return batches
+        others = super().batches(seed + OTHERS, epoch, start)
+        return tf.data.Dataset.zip(batches, others).map(shuffled_apart)
 
     def _note(self, epoch, step, *arrays):
         digest = 0
@@ -62,6 +69,16 @@ class Witnessed(Training):
 
     def set_state(self, state):
         self.seen = {(epoch, step): digest for epoch, step, digest in state}
+
+
+def shuffled_apart(batch, other):
+    """The student's samples and labels, beside the teacher's inputs of others."""
+    (inputs, labels), (of_others, _) = batch, other
+    name = FLAGS.teacher
+    inputs = {**inputs, name: of_others[name]}
+    if name in inputs.get("present", {}):
+        inputs["present"] = {**inputs["present"], name: of_others["present"][name]}
+    return inputs, labels
 
 
 def digest_of_weights(model) -> str:

@@ -3,6 +3,7 @@
 import base64
 import io
 from itertools import cycle
+from textwrap import fill
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -11,15 +12,19 @@ from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator
 from methods import METHODS
 
-WIDTH = 4.4  # inches; about 400 pixels, one column of a page
+WIDTH = 3.2  # inches; 307 pixels, what a phone has room for without scaling letters
 STYLE = {
     "font.size": 9,
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
     "axes.spines.right": False,
     "grid.alpha": 0.3,
-    "legend.fontsize": 8,
+    "legend.fontsize": 9,
+    "legend.columnspacing": 1.0,
+    "legend.handlelength": 1.5,
     "legend.frameon": False,
     "svg.hashsalt": "contest",  # the same figure, the same bytes
 }
@@ -43,12 +48,13 @@ _COLOURS = {
 
 
 _OTHERS = [method for method in METHODS if method not in _COLOURS]
+_DARK = [*colormaps["tab10"].colors, *colormaps["Dark2"].colors]
 
 
 def colour(method):
     """The same one in every figure."""
     if method in _OTHERS:
-        return colormaps["tab20"](_OTHERS.index(method) % 20)
+        return _DARK[_OTHERS.index(method) % len(_DARK)]
     return _COLOURS[method][0]
 
 
@@ -58,6 +64,21 @@ def dashes(method):
 
 def figure(height):
     return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def legend_below(result, axis):
+    """In as many columns as its words leave room for, on a taller figure."""
+    _, labels = axis.get_legend_handles_labels()
+    columns = min(3, max(1, 44 // (6 + max(map(len, labels)))))
+    rows = -(-len(labels) // columns)
+    result.set_figheight(result.get_figheight() + 0.21 * rows)
+    result.legend(loc="outside lower center", ncols=columns)
+
+
+def name_rows(axis, methods):
+    titles = [fill(METHODS[method].title, width=15) for method in methods]
+    axis.set_yticks(range(len(methods)), titles)
+    axis.invert_yaxis()
 
 
 def as_svg(draw, *arguments) -> str:
@@ -94,8 +115,7 @@ def dots(scores, label):
         paint = {"color": colour(method)}
         axis.plot(values, row + np.array(shift), "o", ms=4, alpha=0.7, mew=0, **paint)
         axis.plot([np.mean(values)] * 2, [row - 0.33, row + 0.33], lw=2.5, **paint)
-    axis.set_yticks(range(len(scores)), [METHODS[method].title for method in scores])
-    axis.invert_yaxis()
+    name_rows(axis, scores)
     axis.set_xlabel(label)
     return result
 
@@ -115,17 +135,16 @@ def answers(shares, label):
         shares: method to percent by name, those of `ANSWERS`.
         label: of the axis.
     """
-    result = figure(height=1.2 + 0.3 * len(shares))
+    result = figure(height=0.7 + 0.32 * len(shares))
     axis = result.subplots()
     methods, left = list(shares), np.zeros(len(shares))
     for name, (words, paint) in ANSWERS.items():
         widths = np.array([shares[method][name] for method in methods])
         axis.barh(range(len(methods)), widths, left=left, color=paint, label=words)
         left += widths
-    axis.set_yticks(range(len(methods)), [METHODS[method].title for method in methods])
-    axis.invert_yaxis()
+    name_rows(axis, methods)
     axis.set(xlabel=label, xlim=(0, 100))
-    result.legend(loc="outside lower center", ncols=2)
+    legend_below(result, axis)
     return result
 
 
@@ -137,7 +156,7 @@ def cumulative(series, unit):
             teacher, by any other name for two nets of one modality.
         unit: what is counted, in words.
     """
-    result = figure(height=2.6 + 0.2 * -(-len(series) // 2))
+    result = figure(height=2.3)
     axis = result.subplots()
     grey = cycle([("#777777", "--"), ("#777777", ":")])
     for name, counts in series.items():
@@ -149,8 +168,8 @@ def cumulative(series, unit):
         reached = 100 * np.cumsum([0, *counts]) / np.sum(counts)
         edges = np.linspace(-1.0, 1.0, len(reached))
         axis.plot(edges, reached, label=label, color=paint[0], ls=paint[1])
-    axis.set(xlabel="rank correlation (KRC)", ylabel=f"test {unit} at or below it (%)")
-    result.legend(loc="outside lower center", ncols=2)
+    axis.set(xlabel="rank correlation (KRC)", title=f"test {unit} at or below it (%)")
+    legend_below(result, axis)
     return result
 
 
@@ -159,10 +178,10 @@ def curves(series, label, limits=None):
 
     Args:
         series: method to values `(seeds, epochs)`.
-        label: of the vertical axis.
+        label: of the vertical axis, above it.
         limits: of that axis.
     """
-    result = figure(height=2.6 + 0.2 * -(-len(series) // 3))
+    result = figure(height=2.3)
     axis = result.subplots()
     for method, values in series.items():
         mean = np.mean(values, axis=0)
@@ -172,9 +191,9 @@ def curves(series, label, limits=None):
         axis.plot(
             epochs, mean, lw=1.5, marker=marker, label=METHODS[method].title, **paint
         )
-    axis.set(ylabel=label, ylim=limits)
+    axis.set(title=label, ylim=limits)
     of_epochs(axis, len(mean))
-    result.legend(loc="outside lower center", ncols=3)
+    legend_below(result, axis)
     return result
 
 
@@ -191,7 +210,7 @@ def histogram_over_epochs(share, edges, unit):
         edges: of the bins.
         unit: what is counted, in words.
     """
-    result = figure(height=2.8)
+    result = figure(height=2.5)
     axis = result.subplots()
     extent = (0.5, len(share) + 0.5, edges[0], edges[-1])
     image = axis.imshow(
@@ -224,7 +243,7 @@ def confusion(counts, classes):
     """
     named = len(classes) <= 12
     ticks = [short(name) for name in classes]
-    result = figure(height=3.0 + 0.04 * max(map(len, ticks)) * named)
+    result = figure(height=3.75)
     axis = result.subplots()
     total = np.maximum(np.sum(counts, axis=1, keepdims=True), 1)
     image = axis.imshow(
@@ -235,5 +254,5 @@ def confusion(counts, classes):
         axis.set_yticks(range(len(classes)), ticks)
     axis.grid(False)
     axis.set(xlabel="predicted class", ylabel="true class")
-    result.colorbar(image, label="of the true class (%)", shrink=0.7)
+    result.colorbar(image, label="of the true class (%)", location="bottom")
     return result

@@ -1,12 +1,9 @@
 """A contest's folder: its cells, the flags it remembers, who may write to it."""
 
 import dataclasses
-import fcntl
-import os
-import time
 from pathlib import Path
 
-from files import read_json
+from files import lock, read_json
 from methods import METHODS, PAPER
 
 
@@ -106,20 +103,7 @@ class Contest:
         Raises:
             ValueError: another one is at work.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.folder / ".lock", os.O_CREAT | os.O_RDWR)
-        until = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return descriptor
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise ValueError(
-                        "Expected a folder that no other contest is writing to. "
-                        f"Received: --run_dir={self.folder}"
-                    ) from None
-                time.sleep(0.1)
+        return lock(self.folder, patience)
 
 
 DATA = Cell("-", "-", "data")

@@ -1,4 +1,4 @@
-"""How far apart teacher and student are on test, by `keras_c2kd.diagnostics`."""
+"""How far apart teacher and student are, by `keras_c2kd.diagnostics`."""
 
 from files import read_model
 from recipe import FLAGS
@@ -8,16 +8,25 @@ from keras_c2kd.diagnostics import measure_modality_gap
 
 
 def gap_to(teacher, student, data, references=(None, None)) -> dict:
-    """The figures, and what they say in words."""
-    gap = measure_modality_gap(
-        teacher,
-        student,
-        data.test,
-        teacher_modality=FLAGS.teacher,
-        student_modality=FLAGS.student,
-        references=references,
-    )
-    return {"gap": gap.to_dict(), "words": str(gap)}
+    """The figures, and what they say in words; on validation too, to find causes."""
+
+    def on(batches):
+        return measure_modality_gap(
+            teacher,
+            student,
+            batches,
+            teacher_modality=FLAGS.teacher,
+            student_modality=FLAGS.student,
+            references=references,
+        )
+
+    gap, validation = on(data.test), on(data.validation)
+    return {
+        "gap": gap.to_dict(),
+        "words": str(gap),
+        "gap_validation": validation.to_dict(),
+        "words_validation": str(validation),
+    }
 
 
 def load_teacher(training, contest, cell):

@@ -81,13 +81,22 @@ class Plan:
             for method in self.methods
         ]
 
-    def gaps(self) -> list[Cell]:
-        """A cell for each direction where a modality has a net of another seed."""
-        if "alone" not in self.methods or len(self.seeds) < 2:
-            return []
-        both = len(self.directions) > 1
-        roles = "teacher-student" if both else "student"
-        return [Cell(*pair, "gap", self.seeds[0], roles) for pair in self.directions]
+    def gaps(self, chosen: Mapping) -> list[Cell]:
+        """A cell for each direction where a modality has a net of another seed.
+
+        Nets are those of the student alone, with the setting it has without a search.
+        """
+
+        def there_are(direction):
+            usual = chosen.get((direction, "alone")) == PAPER
+            return usual and len(self.seeds) > 1
+
+        roles = {
+            pair: "teacher-student" if there_are(pair[::-1]) else "student"
+            for pair in self.directions
+            if there_are(pair)
+        }
+        return [Cell(*pair, "gap", self.seeds[0], of) for pair, of in roles.items()]
 
     def trainings(self) -> int:
         """How many cells train; the first seed of a chosen setting has been tried."""

@@ -71,12 +71,12 @@ def summary(results, data) -> str:
         "student's first weights and every batch. The epoch that counts was chosen on "
         "validation."
     )
-    teachers = "; ".join(
-        f"where {arrow(pair)}, the teacher alone has "
+    teachers = "; where ".join(
+        f"{arrow(pair)}, the teacher alone has "
         f"{100 * result['scores'][task.headline]:.1f} % {headline(task)} on test"
         for pair, result in results.teachers.items()
     )
-    return html.paragraph(text) + html.paragraph(f"{teachers}.".capitalize())
+    return html.paragraph(text) + html.paragraph(f"Where {teachers}.")
 
 
 def number(count, noun) -> str:

@@ -51,7 +51,7 @@ class Results:
         self.split = split
         self.by_cell = {cell: contest.result(cell) for cell in plan.cells(chosen)}
         self.teachers = {c.direction: contest.result(c) for c in plan.teachers()}
-        self.gaps = {cell.direction: contest.result(cell) for cell in plan.gaps()}
+        self.gaps = {cell.direction: contest.result(cell) for cell in plan.gaps(chosen)}
         self.check_pairs()
 
     def cells_of(self, direction, method) -> list[Cell]:

@@ -119,12 +119,21 @@ def gaps(results) -> str:
     """What `keras_c2kd.diagnostics` says of teacher and students on test."""
     return "".join(
         html.subtitle(arrow(pair).capitalize())
-        + html.paragraph("Teacher and student, both trained on labels alone:")
-        + "".join(map(html.paragraph, words.splitlines()))
+        + before_in_words(results, pair)
         + html.grid([rank_correlations(results, pair), who_is_right(results, pair)])
         for pair in results.plan.directions
-        if (words := (before_distillation(results, pair) or {}).get("words"))
-    ) or html.paragraph("It is measured against the student alone, who took no part.")
+    )
+
+
+def before_in_words(results, pair) -> str:
+    before = before_distillation(results, pair)
+    if before is None:
+        return html.paragraph(
+            "Of the modalities before distillation nothing is known: the student "
+            "alone took no part."
+        )
+    lines = ["Teacher and student, both trained on labels alone:"]
+    return "".join(map(html.paragraph, lines + before["words"].splitlines()))
 
 
 def before_distillation(results, pair):
@@ -151,9 +160,9 @@ def rank_correlations(results, pair) -> str:
         )
         for method in series
     }
-    misalignment = before_distillation(results, pair)["gap"]["misalignment"]
+    before = before_distillation(results, pair)
     for role, modality in zip(("teacher", "student"), pair, strict=True):
-        within = misalignment[f"within_{role}"]
+        within = before and before["gap"]["misalignment"][f"within_{role}"]
         if within:
             series[f"two nets of {modality}"] = within["histogram"]
             means[f"two nets of {modality}"] = within["mean"]
@@ -201,10 +210,11 @@ def one_confusion(results, data, pair, method) -> str:
     name, classes = METHODS[method].title, data["classes"]
     off = counts - np.diag(np.diag(counts))
     true, taken = np.unravel_index(off.argmax(), off.shape)
+    worst = f"most often {classes[true]} is taken for {classes[taken]}"
     return html.figure(
         figures.as_svg(figures.confusion, counts, classes),
-        f"Confusion matrix of {name} where {arrow(pair)}; most often {classes[true]} "
-        f"is taken for {classes[taken]}",
+        f"Confusion matrix of {name} where {arrow(pair)}; "
+        f"{worst if off.any() else 'nothing is taken for anything else'}",
         f"{arrow(pair).capitalize()}, {name}: test {results.task.unit} of each true "
         "class (row) by the predicted class (column), all seeds together.",
     )

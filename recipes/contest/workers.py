@@ -77,7 +77,7 @@ class Workers:
                 self.bar.line(f"{cell}: failed")
 
     def stop(self) -> None:
-        """Ends what still runs, after Ctrl-C; such cells begin anew the next time."""
+        """Ends what still runs, after Ctrl-C; it goes on from its checkpoints."""
         for process in self.running.values():
             process.kill()
         for process in self.running.values():

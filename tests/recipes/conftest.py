@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from keras_c2kd.data import write_sun_rgbd
+
 RECIPES = Path(__file__).parents[2] / "recipes"
 sys.path.append(str(RECIPES))  # where a recipe finds its modules
 
@@ -60,9 +62,17 @@ def run(tmp_path, run_in):
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, run_in):
-    """A small contest that nothing has happened to, and what it printed."""
+def small(home):
+    """A contest on 80 scenes, two epochs of five steps."""
+    data = home / "datasets" / "keras_c2kd" / "sun_rgbd_miniature_80"  # --smoke's too
+    sizes = ("--epochs=2", "--image_size=32", "--batch_size=8", "--seeds=2")
+    data_dir = f"--data_dir={write_sun_rgbd(data, 80)}"
+    return ("compare", "sun_rgbd", data_dir, *sizes, "--run_dir=run")
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, run_in, small):
+    """One of three methods that nothing has happened to, and what it printed."""
     folder = tmp_path_factory.mktemp("contest")
-    flags = ("--smoke", "--methods=alone,kd,c2kd", "--seeds=2", "--run_dir=run")
-    done = run_in(folder, "compare", "sun_rgbd", *flags, "--workers=2")
+    done = run_in(folder, *small, "--methods=alone,kd,c2kd", "--workers=2")
     return folder / "run", done.stdout

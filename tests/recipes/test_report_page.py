@@ -1,11 +1,19 @@
 """The report of a contest: as text, and in a real browser without network."""
 
+import base64
 import re
 import shutil
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
+import tasks
+from contest import report, sections
+from contest.folder import Contest
+from contest.plan import Plan
+from contest.results import Results
 
+PAIR = ("depth", "rgb")
 PHONE, DESKTOP = 360, 1200
 FLAGS = (
     "--headless",
@@ -17,6 +25,16 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+SVG = "data:image/svg+xml;base64,"
+
+
+def smallest_letters(svg):
+    """Size of a figure's text in CSS pixels, as it is where nothing is scaled."""
+    # Matplotlib draws letters as shapes of a font of 100 points.
+    scales = re.findall(r"<g transform=\"[^\"]*scale\(([0-9.]+) -[0-9.]+\)\">", svg)
+    return min(map(float, scales)) * 100 * 96 / 72
 
 
 class Page(HTMLParser):
@@ -60,6 +78,52 @@ def test_the_verdict_is_said_first(page):
         assert word in page
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("methods", [("alone", "kd", "c2kd"), ("kd", "c2kd")])
+def test_the_gap_is_shown_whoever_took_part(undisturbed, methods):
+    plan = Plan([PAIR], methods, range(2))
+    contest = Contest(undisturbed[0])
+    results = Results(contest, plan, plan.choose(contest), tasks.Classification())
+    text = sections.gaps(results)
+    alts = [image["alt"] for image in Page(text).all("img")]
+    assert len(alts) == 2 and "means: teacher and" in alts[0]
+    assert "only the teacher gets right" in alts[1]
+    there = "alone" in methods
+    assert ("two nets of rgb" in alts[0]) is there
+    assert ("Misalignment: " in text) is there
+    assert ("alone took no part." in text) is not there
+
+
+def stub(**result):
+    """`Results` of one method and one seed."""
+    plan = Plan([PAIR], ["kd"], [0])
+    return SimpleNamespace(
+        plan=plan,
+        task=tasks.Segmentation(),
+        teachers={PAIR: result},
+        of=lambda pair, method: [result],
+    )
+
+
+def test_names_of_figures_keep_their_capitals():
+    data = {"samples": {"train": 8}, "classes": ["a", "b"]}
+    text = report.summary(stub(scores={"mean_iou": 0.5}), data)
+    assert "Where depth teaches rgb, the teacher alone has 50.0 % mIoU on test." in text
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ([[4, 0], [0, 4]], "nothing is taken for anything else"),
+        ([[4, 0], [1, 3]], "most often bed is taken for art"),
+    ],
+)
+def test_the_words_of_a_confusion_matrix(counts, words):
+    data = {"classes": ["art", "bed"]}
+    text = sections.one_confusion(stub(confusion=counts), data, PAIR, "kd")
+    assert words in Page(text).all("img")[0]["alt"]
+
+
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     """Chromium, as it is installed here, in a profile of its own."""
@@ -90,10 +154,15 @@ def test_a_browser_shows_all_of_it(undisturbed, browser, width):
     assert browser.get_log("browser") == []
     images = browser.execute_script(
         "return [...document.images].map(i =>"
-        " [i.naturalWidth, i.getBoundingClientRect().width])"
+        " [i.naturalWidth, i.getBoundingClientRect().width, i.src])"
     )
     assert len(images) >= 18
-    assert all(natural > 0 and 20 < shown <= width for natural, shown in images)
+    assert all(natural > 0 and 20 < shown <= width for natural, shown, _ in images)
+    figures = [image for image in images if image[2].startswith(SVG)]
+    assert len(figures) >= 8
+    for natural, shown, source in figures:
+        text = base64.b64decode(source.removeprefix(SVG)).decode()
+        assert smallest_letters(text) * shown / natural >= 11
     # No scrolling sideways, but for tables in their own boxes.
     page, window = browser.execute_script(
         "return [document.scrollingElement.scrollWidth, window.innerWidth]"
