@@ -10,7 +10,10 @@ import subprocess
 import sys
 
 # Not repeated on every backend: readers and recipes do not depend on it.
-ONCE = ["tests/data", "tests/recipes", "tests/test_readme.py", "keras_c2kd/data"]
+ONCE = ["tests/data", "tests/recipes", "keras_c2kd/data"]
+ONCE += ["tests/test_readme.py", "tests/test_notebook.py", "tests/test_security.py"]
+# In the order of tests/conftest.py.
+WORKERS = ["-n2", "--dist=loadgroup", "--no-loadscope-reorder"]
 PARTS = {"tensorflow": [], "jax": ONCE, "torch": ONCE}
 
 
@@ -28,7 +31,8 @@ def main() -> int:
             for part in ("train_step", "devices")
         ]
         ignored = [f"--ignore={path}" for path in [*left_out, *others]]
-        command = [sys.executable, "-m", "pytest", "-q", "-n2", *ignored, *sys.argv[1:]]
+        command = [sys.executable, "-m", "pytest", "-q", *WORKERS, *ignored]
+        command += sys.argv[1:]
         environment = {**os.environ, "KERAS_BACKEND": backend}
         if subprocess.run(command, env=environment).returncode:
             failed.append(backend)

@@ -1,5 +1,6 @@
 """Fixtures and settings that every test shares."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -18,9 +19,29 @@ settings.register_profile("suite", deadline=None, max_examples=40)
 settings.load_profile("suite")
 
 
+def pytest_collection_modifyitems(items):
+    """Slow tests first and one by one, so that no worker ends long after the others.
+
+    Quick ones go file by file, for the fixtures that they share; slow ones that share
+    an expensive fixture are in an `xdist_group`.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _left_behind():
+    """TensorFlow keeps the graph of every training step: no need to walk them again."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
