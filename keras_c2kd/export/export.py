@@ -39,10 +39,10 @@ def export_student(
 ) -> ExportReport:
     """Writes a student in formats to ship, and proves each of them.
 
-    A file is converted in a process of its own (with TensorFlow, whatever the
-    student's backend is), loaded by its own runtime in another, without keras_c2kd,
-    and run on the samples, together and one alone. Only when its logits are the
-    student's is it renamed into place; what is there already stays until then.
+    Files are converted in a process of their own (with TensorFlow, whatever the
+    student's backend is). Each is loaded by its own runtime in another, without
+    keras_c2kd, and run on the samples, together and one alone. Only when its logits are
+    the student's is it renamed into place; what is there already stays until then.
     Both run in full float32, the student where it is, the file on the CPU.
 
         "keras"       student.keras         Keras alone
