@@ -55,6 +55,12 @@ def main(arguments) -> None:
             f"side, each on one device. Received: --distribution={FLAGS.distribution}"
         )
     FLAGS.distribution = "none"
+    for name in ("export", "int8", "resume"):
+        if FLAGS[name].value:
+            sys.exit(
+                "\nExpected flags that a contest has a use for: it goes on by itself, "
+                f"and ships nothing. Received: --{name}"
+            )
     shared.end_in_one_sentence(run_one if FLAGS.cell else run_all, module)
 
 
@@ -110,6 +116,7 @@ def run_cells(contest, plan, workers) -> dict:
     for cells in ([DATA], plan.teachers()):
         workers.run(cells)
         stop_if_failed(contest, workers)
+    say_faults(contest, plan.teachers())
     workers.run(plan.search_cells())
     chosen = plan.choose(contest)
     workers.failed.clear()  # a setting that cannot be trained is not chosen
@@ -117,6 +124,13 @@ def run_cells(contest, plan, workers) -> dict:
         workers.run(cells)
         stop_if_failed(contest, workers)
     return chosen
+
+
+def say_faults(contest, teachers) -> None:
+    """Of teachers that learned nothing, before anything is distilled from them."""
+    for cell in teachers:
+        for sentence in contest.result(cell).get("faults", []):
+            print(f"{cell}: {sentence}")
 
 
 def stop_if_failed(contest, workers) -> None:

@@ -21,7 +21,6 @@ from training import (
 )
 
 from keras_c2kd import distribution
-from keras_c2kd.diagnostics import find_broken
 
 UNFINISHED = ".unfinished"  # in the folder of a run until all of it is written
 
@@ -132,15 +131,9 @@ class Run:
     def teacher(self, seed, file):
         self.training.train_alone("teacher", FLAGS.teacher, seed, file)
         teacher = read_model(file)
-        self.look_at(teacher)
+        for sentence in self.training.look_at(teacher):
+            print(sentence)
         return self.training.test(teacher, FLAGS.teacher)
-
-    def look_at(self, teacher):
-        """What would make its soft labels worthless, said before they are used."""
-        validation = self.data.validation
-        options = {"modality": FLAGS.teacher, "ignore_class": self.task.ignore_class}
-        for sentence in find_broken(teacher, validation, **options):
-            print(f"Look at the teacher first: {sentence}.")
 
     def alone(self, seed, file):
         """The student on labels alone, and how it agrees with the teacher."""

@@ -16,6 +16,7 @@ from keras_c2kd.callbacks import (
     StudentCheckpoint,
     TrainingCheckpoint,
 )
+from keras_c2kd.diagnostics import find_broken
 from keras_c2kd.distribution import distribute, synchronize_batch_norm
 from keras_c2kd.metrics import confusion_matrix
 from keras_c2kd.ops import kendall_rank_correlation
@@ -199,6 +200,12 @@ class Training:
     def steps(self):
         """Training steps of all epochs."""
         return FLAGS.epochs * int(self.data.train(0, 0).cardinality())
+
+    def look_at(self, teacher):
+        """What would make its soft labels worthless, in sentences, on validation."""
+        options = {"modality": FLAGS.teacher, "ignore_class": self.task.ignore_class}
+        found = find_broken(teacher, self.data.validation, **options)
+        return [f"Look at the teacher first: {sentence}." for sentence in found]
 
     def logits(self, model, modality):
         """`(labels, logits)` of every test batch that has the modality."""

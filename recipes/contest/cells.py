@@ -109,7 +109,8 @@ def teacher(training, contest, cell):
     file = contest.teacher_file(cell)
     training.train_alone("teacher", FLAGS.teacher, cell.seed, file)
     model = read_model(file)
-    return of_test(training, model, FLAGS.teacher, contest, contest.at(cell))
+    result = of_test(training, model, FLAGS.teacher, contest, contest.at(cell))
+    return {**result, "faults": training.look_at(model)}
 
 
 def student(training, contest, cell):

@@ -46,6 +46,8 @@ def test_a_contest_leaves_tables_and_every_cell(undisturbed):
     cells = results(folder)
     gap = cells.pop("cells/depth-to-rgb/gap-student")
     assert "within rgb" in gap["words"]
+    faults = cells["cells/depth-to-rgb/teacher"]["faults"]
+    assert printed.count("Look at the teacher first") == len(faults)
     assert len(cells) == 7
     for cell in cells:
         left = {path.name for path in (folder / cell).iterdir()}
@@ -192,6 +194,7 @@ def test_other_flags_are_refused_in_one_sentence(contest, run, small):
         (["--methods=alone,sorcery"], "Received: --methods=alone,sorcery"),
         (["--teacher=sound"], "--teacher to be one of rgb, depth"),
         (["ave"], "one recipe, then flags"),
+        (["--export=keras"], "ships nothing. Received: --export"),
     ]:
         done = run(*small, *flags, expect=1)
         last = done.stderr.strip().splitlines()[-1]

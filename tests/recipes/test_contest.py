@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from compare import say_faults
 from contest.folder import DATA, Cell, Contest
 from contest.plan import Plan
 from methods import METHODS, RIVALS
@@ -104,3 +105,14 @@ def test_one_contest_at_a_time_writes_to_a_folder(tmp_path):
         Contest(tmp_path).lock(patience=0.2)
     os.close(held)
     os.close(Contest(tmp_path).lock(patience=0.2))
+
+
+def test_faults_of_a_teacher_are_said_before_anything_is_distilled(tmp_path, capsys):
+    contest, cells = Contest(tmp_path), a_plan(directions=[PAIR, PAIR[::-1]]).teachers()
+    for cell, faults in zip(cells, (["It learned nothing."], []), strict=True):
+        contest.at(cell).mkdir(parents=True)
+        result = json.dumps({"faults": faults})
+        (contest.at(cell) / "result.json").write_text(result)
+    say_faults(contest, cells)
+    said = capsys.readouterr().out
+    assert said == "depth to rgb: teacher, seed 3: It learned nothing.\n"
