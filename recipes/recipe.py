@@ -108,6 +108,8 @@ def end_in_one_sentence(function, *args):
     """Known mistakes are for a person to read, without a traceback."""
     try:
         return function(*args)
+    except KeyboardInterrupt:
+        sys.exit("\nStopped; --resume, or the same --run_dir, goes on from here.")
     except Exception as error:
         name, said = type(error).__name__, str(error)
         # TensorFlow, zipfile and HDF5 each have their own error for a full disk.

@@ -181,6 +181,7 @@ def test_a_step_cannot_be_left_out_where_devices_share_it(begin, monkeypatch):
         ),
         (RuntimeError("a\nNo space left on device"), "room on the disk.*: a No space"),
         (OSError("Expected x. Received: No space left"), "^OSError: Expected x. Rec"),
+        (KeyboardInterrupt(), "^Stopped; --resume, or the same --run_dir, goes on"),
     ],
 )
 def test_known_mistakes_end_in_one_sentence(error, words):
