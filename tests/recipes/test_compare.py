@@ -218,7 +218,11 @@ def test_cells_that_fail_are_named_after_all_have_been_tried(contest, run, small
 
 @pytest.mark.slow
 def test_ctrl_c_ends_all_of_it(tmp_path, start):
-    process = start(tmp_path, *SMOKE, "--methods=alone,kd", "--workers=2")
+    def heed():  # a shell may have started the tests where Ctrl-C is ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    flags = (*SMOKE, "--methods=alone,kd", "--workers=2")
+    process = start(tmp_path, *flags, preexec_fn=heed)
     time.sleep(6)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
