@@ -51,8 +51,11 @@ def ship(run, results) -> None:
     fields = fields_of(run, results)
     fields["input"] = described(preprocessing)
     fields["exported_with"] = packages_of(FLAGS.export)
+    first = min(SAMPLES, len(run.data.parts["test"]))
+    fields["compared_on"] = f"the first {first} samples of test, for accuracy too"
     card = model_card(folder, fields, exported)
-    print(*reports.values(), f"The model card is {card}", sep="\n")
+    print(*reports.values(), sep="\n")
+    print(f"Compared on {fields['compared_on']}. The model card is {card}")
     if exported.failures:
         why = "; ".join(f"{name}: {text}" for name, text in exported.failures.items())
         raise ValueError(
