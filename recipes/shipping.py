@@ -43,16 +43,17 @@ def ship(run, results) -> None:
     print(f"\nexporting to {folder}")
     preprocessing = preprocessing_for(run.data.modalities[FLAGS.student])
     student = read_model(run.file("C2KD", FLAGS.seed))
+    samples = test_samples(run.data)
     reports = {
-        kind: export(student, folder, preprocessing, run.data, int8=bool(kind))
+        kind: export(student, folder, preprocessing, samples, int8=bool(kind))
         for kind in (["", " int8"] if FLAGS.int8 else [""])
     }
     exported = as_one(reports)
     fields = fields_of(run, results)
     fields["input"] = described(preprocessing)
     fields["exported_with"] = packages_of(FLAGS.export)
-    first = min(SAMPLES, len(run.data.parts["test"]))
-    fields["compared_on"] = f"the first {first} samples of test, for accuracy too"
+    count = len(samples[-1])
+    fields["compared_on"] = f"the first {count} samples of test, for accuracy too"
     card = model_card(folder, fields, exported)
     print(*reports.values(), sep="\n")
     print(f"Compared on {fields['compared_on']}. The model card is {card}")
@@ -65,11 +66,11 @@ def ship(run, results) -> None:
         )
 
 
-def export(student, folder, preprocessing, data, int8):
+def export(student, folder, preprocessing, samples, int8):
     """An `ExportReport`, of the formats that failed too."""
     from keras_c2kd.export import ExportError, export_student
 
-    decoded, prepared, labels = test_samples(data)
+    decoded, prepared, labels = samples
     try:
         return export_student(
             student,

@@ -1,7 +1,5 @@
 """Models of a recipe: built, trained, tested, the same way in every script."""
 
-import shutil
-
 import keras
 import nets
 import numpy as np
@@ -265,8 +263,7 @@ def has_checkpoints(file):
 
 def delete_checkpoints(file):
     """Of a training that is done, once its results are written."""
-    # One that was not whole when the run was killed may lie there too.
-    shutil.rmtree(checkpoints_of(file), ignore_errors=True)
+    TrainingCheckpoint(checkpoints_of(file)).delete()
 
 
 class EpochBar(keras.callbacks.Callback):

@@ -106,6 +106,22 @@ def assert_same(one, two, **tolerance):
         np.testing.assert_allclose(a, b, **tolerance)
 
 
+def check_weight_zero_teaches_nothing(model):
+    """A step of `model` is the same whatever samples of weight 0 hold."""
+    x, y = pairs()
+    weight = np.arange(24) % 3 % 2 * 1.5
+    there = weight > 0
+    others = {key: np.where(there[:, None], rows, -9 * rows) for key, rows in x.items()}
+    model.compile(keras.optimizers.SGD(0.1))
+    start, ends = model.get_weights(), []
+    for data, labels in ((x, y), (others, np.where(there, y, 0))):
+        model.set_weights(start)
+        model.reset_metrics()
+        logs = model.train_on_batch(data, labels, weight, return_dict=True)
+        ends.append([*weights_of(model), *logs.values()])
+    assert_same(*ends, atol=1e-6)
+
+
 class Pairs(keras.utils.PyDataset):
     def __init__(self, x, y, weight=None):
         super().__init__()

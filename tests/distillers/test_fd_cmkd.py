@@ -4,7 +4,7 @@ import pytest
 import scipy.special
 
 from keras_c2kd.distillers.fd_cmkd import FDCMKD
-from tests.helpers import assert_same, dense_net, pairs, weights_of
+from tests.helpers import check_weight_zero_teaches_nothing, dense_net, pairs
 
 
 def distiller(hidden=16, **kwargs):
@@ -66,19 +66,7 @@ def test_terms_are_those_of_the_formula(hidden, weighted):
 
 
 def test_a_sample_of_weight_zero_teaches_nothing():
-    x, y = pairs()
-    weight = np.arange(24) % 3 % 2 * 1.5
-    there = weight > 0
-    others = {key: np.where(there[:, None], rows, -9 * rows) for key, rows in x.items()}
-    model = distiller(hidden=8)
-    model.compile(keras.optimizers.SGD(0.1))
-    start, ends = model.get_weights(), []
-    for data, labels in ((x, y), (others, np.where(there, y, 0))):
-        model.set_weights(start)
-        model.reset_metrics()
-        logs = model.train_on_batch(data, labels, weight, return_dict=True)
-        ends.append([*weights_of(model), *logs.values()])
-    assert_same(*ends, atol=1e-6)
+    check_weight_zero_teaches_nothing(distiller(hidden=8))
 
 
 @pytest.mark.parametrize("name", ["align", "low", "high"])

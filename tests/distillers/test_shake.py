@@ -5,7 +5,13 @@ import scipy.special
 import scipy.stats
 
 from keras_c2kd.distillers.shake import SHAKE
-from tests.helpers import assert_same, dense_net, pairs, weights_of
+from tests.helpers import (
+    assert_same,
+    check_weight_zero_teaches_nothing,
+    dense_net,
+    pairs,
+    weights_of,
+)
 
 
 def distiller(**kwargs):
@@ -57,20 +63,9 @@ def test_terms_are_those_of_the_formula(temperature, weighted):
 
 def test_a_sample_of_weight_zero_teaches_nothing():
     """But for the statistics of the shadow head's BatchNorm, which are frozen here."""
-    x, y = pairs()
-    weight = np.arange(24) % 3 % 2 * 1.5
-    there = weight > 0
-    others = {key: np.where(there[:, None], rows, -9 * rows) for key, rows in x.items()}
     model = distiller(label_weight=1.0)
     model.shadow_head.norm.trainable = False
-    model.compile(keras.optimizers.SGD(0.1))
-    start, ends = model.get_weights(), []
-    for data, labels in ((x, y), (others, np.where(there, y, 0))):
-        model.set_weights(start)
-        model.reset_metrics()
-        logs = model.train_on_batch(data, labels, weight, return_dict=True)
-        ends.append([*weights_of(model), *logs.values()])
-    assert_same(*ends, atol=1e-6)
+    check_weight_zero_teaches_nothing(model)
 
 
 @pytest.mark.parametrize(
