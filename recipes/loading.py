@@ -10,6 +10,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("data_dir", None, "The dataset as downloaded; none: a miniature.")
 flags.DEFINE_string("cache_dir", None, "Where decoded samples are kept between runs.")
 flags.DEFINE_float("validation_fraction", 0.2, "Of train, to choose epochs on.", 0, 1)
+flags.DEFINE_bool("augment", True, "Random crops, flips and masks in training.")
 flags.DEFINE_enum("on_error", "raise", ["raise", "skip"], "What a broken sample does.")
 flags.DEFINE_bool("keep_incomplete", False, "Keep samples that lack a modality.")
 flags.DEFINE_float("min_found", 0.0, "Share of the listed samples on disk.", 0, 1)
@@ -60,6 +61,7 @@ class Data:
             FLAGS.batch_size,
             training=True,
             seed=seed,
+            augment=FLAGS.augment,
             crops=self.crops,
             epoch=epoch,
             start=start,

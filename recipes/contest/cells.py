@@ -124,9 +124,12 @@ def student(training, contest, cell):
         FLAGS.learning_rate *= method.search[cell.setting]["weight"]
         training.train_alone("student", FLAGS.student, cell.seed, file)
     else:
-        training.distilled(
-            method, cell.setting, teacher, cell.seed, file, callbacks=[histogram]
-        )
+        try:
+            training.distilled(
+                method, cell.setting, teacher, cell.seed, file, callbacks=[histogram]
+            )
+        except FloatingPointError as error:
+            return {"diverged": str(error)}  # which says something of the method
         teacher = load_teacher(training, contest, cell)  # it may have learned, too
     equal = training.noted()
     model = read_model(file)

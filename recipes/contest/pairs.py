@@ -23,8 +23,8 @@ def sample_pairs(results, data) -> str:
     with np.load(results.contest.at(DATA) / "pairs.npz") as file:
         arrays = {name: file[name] for name in file.files}
     parts = [html.paragraph(NOTE)]
-    for pair in results.plan.directions:
-        said = what_is_said(results, pair, shown(results))
+    for pair in results.directions:
+        said = what_is_said(results, pair, shown(results, pair))
         cards = [card(i, pair, data, arrays, said) for i in range(len(data["pairs"]))]
         parts += [html.subtitle(arrow(pair).capitalize()), html.grid(cards)]
     return "".join(parts)

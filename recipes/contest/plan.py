@@ -1,6 +1,7 @@
 """Which cells a contest has, and which setting of a method goes on to all seeds."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 from methods import METHODS, PAPER
@@ -70,7 +71,7 @@ class Plan:
                 f"in {contest.at(next(iter(results))).parent}. Received: none"
             )
         # The first of equal ones, which is the paper's.
-        return max(done, key=lambda cell: done[cell]["validation"]["value"]).setting
+        return max(done, key=lambda cell: on_validation(done[cell])).setting
 
     def cells(self, chosen: Mapping) -> list[Cell]:
         """Every method on every seed; all methods of a seed before the next one."""
@@ -104,3 +105,8 @@ class Plan:
             len(self.settings(method)) + len(self.seeds) - 1 for method in self.methods
         ]
         return len(self.directions) * (1 + sum(per_method))
+
+
+def on_validation(result: Mapping) -> float:
+    """Of its best epoch; a training that diverged has none."""
+    return result["validation"]["value"] if "validation" in result else -math.inf

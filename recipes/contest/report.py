@@ -13,6 +13,7 @@ from contest import sections, tables
 from contest.folder import DATA
 from contest.paired import FEWEST
 from contest.pairs import sample_pairs
+from contest.plan import on_validation
 from contest.results import BASELINES, Results
 from contest.tables import arrow, headline
 
@@ -103,7 +104,7 @@ def comparison(results, rows) -> str:
 def in_words(rows, task) -> list[str]:
     """A sentence for each baseline."""
     rows = [row for row in rows if row.figure == task.headline]
-    if len(rows[0].scores) < FEWEST:
+    if max(len(row.scores) for row in rows) < FEWEST:
         return [f"Too few seeds to judge by; give --seeds={FEWEST} or more."]
     sentences = []
     for base in BASELINES:
@@ -115,6 +116,9 @@ def in_words(rows, task) -> list[str]:
         said = [f"{verdict}: {', '.join(names)}" for verdict, names in verdicts.items()]
         if said:
             sentences.append(f"Against {METHODS[base].title}: {'; '.join(said)}.")
+    diverged = [METHODS[row.method].title for row in rows if row.diverged]
+    if diverged:
+        sentences.append(f"Diverged: {', '.join(diverged)}.")
     return sentences
 
 
@@ -144,7 +148,10 @@ def searched(results) -> str:
 
 
 def figure_on_validation(result) -> str:
-    return f"{100 * result['validation']['value']:.1f}" if result else "failed"
+    if result is None:
+        return "failed"
+    value = on_validation(result)
+    return f"{100 * value:.1f}" if np.isfinite(value) else "diverged"
 
 
 def how(results, command) -> str:

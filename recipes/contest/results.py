@@ -21,8 +21,9 @@ class Row:
         method: of `METHODS`.
         setting: of the method's `search`.
         figure: which of the task's scores.
-        scores: one per seed.
+        scores: one per seed; none where it diverged with any.
         against: baseline to `Difference`, for those that took part.
+        diverged: with how many seeds.
     """
 
     direction: tuple[str, str]
@@ -31,6 +32,7 @@ class Row:
     figure: str
     scores: tuple[float, ...]
     against: dict[str, Difference]
+    diverged: int = 0
 
 
 class Results:
@@ -64,6 +66,19 @@ class Results:
         """Results, one per seed."""
         return [self.by_cell[cell] for cell in self.cells_of(direction, method)]
 
+    def diverged(self, direction, method) -> int:
+        """With how many seeds it did."""
+        return sum("diverged" in result for result in self.of(direction, method))
+
+    def methods(self, direction) -> list[str]:
+        """Those that could be trained with every seed."""
+        return [m for m in self.plan.methods if not self.diverged(direction, m)]
+
+    @property
+    def directions(self) -> list[tuple[str, str]]:
+        """Those where there is something to show."""
+        return [pair for pair in self.plan.directions if self.methods(pair)]
+
     def scores(self, direction, method, figure) -> tuple[float, ...]:
         results = self.of(direction, method)
         if self.split == "validation":
@@ -91,6 +106,7 @@ class Results:
                     str(result["equal"])
                     for cell, result in self.by_cell.items()
                     if (cell.direction, cell.seed) == (direction, seed)
+                    and "diverged" not in result
                 }
                 if len(seen) > 1:
                     raise ValueError(
@@ -111,11 +127,14 @@ class Results:
         ]
 
     def row(self, direction, method, figure) -> Row:
+        setting, trained = self.chosen[direction, method], self.methods(direction)
+        if method not in trained:
+            diverged = self.diverged(direction, method)
+            return Row(direction, method, setting, figure, (), {}, diverged)
         scores = self.scores(direction, method, figure)
         against = {
             name: difference(scores, self.scores(direction, name, figure))
             for name in BASELINES
-            if name in self.plan.methods and name != method
+            if name in trained and name != method
         }
-        setting = self.chosen[direction, method]
         return Row(direction, method, setting, figure, scores, against)

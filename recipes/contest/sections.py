@@ -10,21 +10,21 @@ from contest.tables import arrow, headline
 SHOWN = ("alone", "kd", "c2kd")  # where there is no room for all methods
 
 
-def shown(results) -> list[str]:
+def shown(results, pair) -> list[str]:
     """The methods that figures without room for all of them show."""
-    methods = results.plan.methods
-    return [m for m in SHOWN if m in methods] or list(methods[:3])
+    methods = results.methods(pair)
+    return [m for m in SHOWN if m in methods] or methods[:3]
 
 
 def accuracies(results) -> str:
-    return html.grid(accuracy(results, pair) for pair in results.plan.directions)
+    return html.grid(accuracy(results, pair) for pair in results.directions)
 
 
 def accuracy(results, pair) -> str:
     task = results.task
     scores = {
         method: [100 * s for s in results.scores(pair, method, task.headline)]
-        for method in results.plan.methods
+        for method in results.methods(pair)
     }
     label = f"test {headline(task)} (%)"
     said = "; ".join(f"{METHODS[m].title} {np.mean(v):.1f}" for m, v in scores.items())
@@ -40,10 +40,10 @@ def learning(results) -> str:
     """Curves on validation."""
     monitor, name = results.task.monitor, headline(results.task)
     parts = []
-    for pair in results.plan.directions:
+    for pair in results.directions:
         series = {
             method: 100 * results.logged(pair, method, monitor)
-            for method in results.plan.methods
+            for method in results.methods(pair)
         }
         last = "; ".join(
             f"{METHODS[m].title} {values[:, -1].mean():.1f}"
@@ -64,10 +64,10 @@ def learning(results) -> str:
 def selection(results) -> str:
     """For methods that select samples by rank correlation."""
     parts = []
-    for pair in results.plan.directions:
+    for pair in results.directions:
         series = {
             method: 100 * results.logged(pair, method, "selected")
-            for method in results.plan.methods
+            for method in results.methods(pair)
             if results.logs(pair, method, "selected")
         }
         if series:
@@ -121,7 +121,7 @@ def gaps(results) -> str:
         html.subtitle(arrow(pair).capitalize())
         + before_in_words(results, pair)
         + html.grid([rank_correlations(results, pair), who_is_right(results, pair)])
-        for pair in results.plan.directions
+        for pair in results.directions
     )
 
 
@@ -148,7 +148,7 @@ def rank_correlations(results, pair) -> str:
         method: np.sum(
             [r["gap"]["misalignment"]["across"]["histogram"] for r in found], axis=0
         )
-        for method in shown(results)
+        for method in shown(results, pair)
         if (found := results.of(pair, method))
     }
     means = {
@@ -182,7 +182,7 @@ def who_is_right(results, pair) -> str:
             name: 100 * np.mean([r["gap"]["agreement"][name] for r in found])
             for name in figures.ANSWERS
         }
-        for method in results.plan.methods
+        for method in results.methods(pair)
         if (found := results.of(pair, method))
     }
     said = "; ".join(
@@ -200,8 +200,8 @@ def who_is_right(results, pair) -> str:
 def confusions(results, data) -> str:
     return html.grid(
         one_confusion(results, data, pair, method)
-        for pair in results.plan.directions
-        for method in shown(results)
+        for pair in results.directions
+        for method in shown(results, pair)
     )
 
 

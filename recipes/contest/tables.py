@@ -25,7 +25,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """Every figure in full; scores are shares of 1."""
     statistics = [field.name for field in dataclasses.fields(Difference)]
     names = ["teacher", "student", "method", "setting", "figure"]
-    names += ["seeds", "scores", "mean", "deviation"]
+    names += ["seeds", "diverged", "scores", "mean", "deviation"]
     names += [f"minus_{base}_{name}" for base in BASELINES for name in statistics]
 
     def write(file):
@@ -35,9 +35,11 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
             line = dict(zip(("teacher", "student"), row.direction, strict=True))
             line |= {"method": row.method, "setting": row.setting}
             line |= {"figure": row.figure, "seeds": len(row.scores)}
+            line |= {"diverged": row.diverged}
             line |= {"scores": " ".join(map(str, row.scores))}  # by seed
-            line |= {"mean": float(np.mean(row.scores))}
-            line |= {"deviation": deviation(row.scores)}
+            if row.scores:
+                line |= {"mean": float(np.mean(row.scores))}
+                line |= {"deviation": deviation(row.scores)}
             for base, found in row.against.items():
                 values = dataclasses.asdict(found)
                 line |= {f"minus_{base}_{k}": value for k, value in values.items()}
@@ -57,7 +59,8 @@ def grid(rows: Sequence[Row], task) -> tuple[list[str], list[list[str]]]:
     for row in rows:
         if row.figure != task.headline:
             continue
-        line = [arrow(row.direction), title_of(row), str(len(row.scores))]
+        seeds = f"{row.diverged} diverged" if row.diverged else str(len(row.scores))
+        line = [arrow(row.direction), title_of(row), seeds]
         line += [mean_and_deviation(row.scores)]
         for base in bases:
             line += words(row.against.get(base))
@@ -71,6 +74,8 @@ def title_of(row) -> str:
 
 
 def mean_and_deviation(scores) -> str:
+    if not scores:
+        return ""
     spread = deviation(scores)
     text = f"{100 * np.mean(scores):.1f}"
     return text if spread is None else f"{text} ± {100 * spread:.1f}"
@@ -111,5 +116,6 @@ Figures on {split}, of the epoch that was best on validation: mean ± standard d
 over seeds. Differences are in points, paired by seed: mean, 95 % bootstrap interval, p
 of a paired t-test, and wins/ties/losses over seeds. "better" and "worse": the interval
 leaves out 0 and p < 0.05; nothing is corrected for the number of comparisons, of which
-one in twenty is such by chance. With fewer than five seeds nothing is judged.
+one in twenty is such by chance. With fewer than five seeds nothing is judged. A method
+whose loss or gradient was no number with some seeds has diverged, and has no figures.
 """

@@ -71,7 +71,8 @@ class Workers:
             process.stdin.close()
             if process.returncode == 0 and self.contest.is_done(cell):
                 self.bar.done.add(cell)
-                self.bar.line(f"{cell}: done")
+                diverged = "diverged" in self.contest.result(cell)
+                self.bar.line(f"{cell}: {'diverged' if diverged else 'done'}")
             else:
                 self.failed.append(cell)
                 self.bar.line(f"{cell}: failed")

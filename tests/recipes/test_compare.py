@@ -217,6 +217,22 @@ def test_cells_that_fail_are_named_after_all_have_been_tried(contest, run, small
 
 
 @pytest.mark.slow
+def test_a_method_that_diverged_has_no_figures_and_the_others_have(contest, run, small):
+    for name in ("c2kd/seed1", "kd/seed0", "kd/seed1"):
+        file = contest / "cells" / "depth-to-rgb" / name / "result.json"
+        file.write_text('{"diverged": "Received: a non-finite loss", "seconds": 1}')
+    printed = run(*small, "--methods=alone,kd,c2kd").stdout
+    assert re.search(r"C2KD +1 diverged", printed)
+    rows = list(csv.DictReader((contest / "table.csv").open()))
+    found = {row["method"]: (row["diverged"], bool(row["mean"])) for row in rows}
+    assert found == {"alone": ("0", True), "kd": ("2", False), "c2kd": ("1", False)}
+    page = (contest / "report.html").read_text("utf-8")
+    assert "<img" in page and "1 diverged" in page
+    printed = run(*small, "--methods=c2kd").stdout  # none is left to show
+    assert "1 diverged" in printed
+
+
+@pytest.mark.slow
 def test_ctrl_c_ends_all_of_it(tmp_path, start):
     def heed():  # a shell may have started the tests where Ctrl-C is ignored
         signal.signal(signal.SIGINT, signal.SIG_DFL)

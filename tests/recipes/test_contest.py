@@ -2,9 +2,12 @@
 
 import json
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from compare import say_faults
+from contest import cells
 from contest.folder import DATA, Cell, Contest
 from contest.plan import Plan
 from methods import METHODS, RIVALS
@@ -20,20 +23,22 @@ def a_plan(**changes):
 def finish(contest, cell, validation):
     contest.at(cell).mkdir(parents=True)
     result = {"validation": {"value": validation}}
+    if validation is None:
+        result = {"diverged": "Expected finite inputs"}
     (contest.at(cell) / "result.json").write_text(json.dumps(result))
 
 
 def test_all_methods_of_a_seed_come_before_the_next_seed(tmp_path):
     plan = a_plan(directions=[PAIR, PAIR[::-1]])
-    cells = plan.cells(plan.choose(Contest(tmp_path)))
-    assert [(c.seed, c.teacher, c.method) for c in cells] == [
+    planned = plan.cells(plan.choose(Contest(tmp_path)))
+    assert [(c.seed, c.teacher, c.method) for c in planned] == [
         (seed, teacher, method)
         for seed in (3, 4)
         for teacher in PAIR
         for method in ("alone", "c2kd")
     ]
-    assert plan.trainings() == len(cells) + 2
-    assert [c.path.as_posix() for c in cells[:2]] == [
+    assert plan.trainings() == len(planned) + 2
+    assert [c.path.as_posix() for c in planned[:2]] == [
         "cells/depth-to-rgb/alone/seed3",
         "cells/depth-to-rgb/c2kd/seed3",
     ]
@@ -72,6 +77,8 @@ def test_a_cell_is_known_by_its_name():
         ({"1x": 0.5, "0.3x": 0.6, "3x": 0.4}, "0.3x"),
         ({"1x": 0.5, "0.3x": 0.5, "3x": 0.5}, "1x"),  # of equal ones the paper's
         ({"1x": 0.5, "3x": 0.7}, "3x"),  # one that could not be trained
+        ({"1x": None, "0.3x": 0.0, "3x": None}, "0.3x"),  # two that diverged
+        ({"1x": None, "0.3x": None, "3x": None}, "1x"),
     ],
 )
 def test_a_search_chooses_by_validation_with_the_first_seed(tmp_path, values, chosen):
@@ -89,14 +96,32 @@ def test_a_search_chooses_by_validation_with_the_first_seed(tmp_path, values, ch
     found = plan.choose(contest)
     assert found == {(PAIR, "alone"): "1x", (PAIR, "c2kd"): chosen}
     assert all(len(method.search) == 3 for method in map(METHODS.get, RIVALS))
-    cells = plan.cells(found)
-    assert cells[1] in tried  # it is not trained again
-    assert plan.trainings() == 1 + len(set(tried) | set(cells))
+    to_run = plan.cells(found)
+    assert to_run[1] in tried  # it is not trained again
+    assert plan.trainings() == 1 + len(set(tried) | set(to_run))
 
 
 def test_a_method_that_cannot_be_trained_ends_a_search(tmp_path):
     with pytest.raises(ValueError, match="one setting of alone that can be trained"):
         a_plan(search=3).choose(Contest(tmp_path))
+
+
+def test_a_training_that_diverges_is_a_result_but_not_the_student_alone(monkeypatch):
+    def diverge(*args, **kwargs):
+        raise FloatingPointError("Received: a non-finite loss")
+
+    monkeypatch.setattr(cells, "load_teacher", lambda *_: None)
+    training = SimpleNamespace(
+        data=SimpleNamespace(classes=8), distilled=diverge, train_alone=diverge
+    )
+    contest = Contest(Path("run"))
+    found = cells.student(training, contest, Cell(*PAIR, "fitnets"))
+    assert found == {"diverged": "Received: a non-finite loss"}
+    monkeypatch.setattr(
+        cells, "FLAGS", SimpleNamespace(learning_rate=0.1, student="rgb")
+    )
+    with pytest.raises(FloatingPointError):
+        cells.student(training, contest, Cell(*PAIR, "alone"))
 
 
 def test_one_contest_at_a_time_writes_to_a_folder(tmp_path):
@@ -108,11 +133,13 @@ def test_one_contest_at_a_time_writes_to_a_folder(tmp_path):
 
 
 def test_faults_of_a_teacher_are_said_before_anything_is_distilled(tmp_path, capsys):
-    contest, cells = Contest(tmp_path), a_plan(directions=[PAIR, PAIR[::-1]]).teachers()
-    for cell, faults in zip(cells, (["It learned nothing."], []), strict=True):
+    plan, contest = a_plan(directions=[PAIR, PAIR[::-1]]), Contest(tmp_path)
+    for cell, faults in zip(
+        plan.teachers(), (["It learned nothing."], []), strict=True
+    ):
         contest.at(cell).mkdir(parents=True)
         result = json.dumps({"faults": faults})
         (contest.at(cell) / "result.json").write_text(result)
-    say_faults(contest, cells)
+    say_faults(contest, plan.teachers())
     said = capsys.readouterr().out
     assert said == "depth to rgb: teacher, seed 3: It learned nothing.\n"
