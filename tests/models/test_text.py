@@ -82,6 +82,23 @@ def test_it_learns_which_words_matter(rng):
     assert history.history["accuracy"][-1] > 0.8
 
 
+def test_sgd_leaves_chance_also_under_a_loss_that_distillation_has_made_larger(rng):
+    # With embeddings as small as keras-hub's own it does not.
+    ids = rng.integers(12, 200, (512, 8)).astype("int32")
+    labels = rng.integers(0, 8, 512)
+    ids[np.arange(512), rng.integers(0, 8, 512)] = 1 + labels
+    keras.utils.set_random_seed(0)
+    model = text_encoder(8, 8, 200, width=32)
+    model.compile(
+        keras.optimizers.SGD(0.04, momentum=0.9),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss_weights=3.0,
+        metrics=["accuracy"],
+    )
+    history = model.fit(ids, labels, batch_size=32, epochs=5, verbose=0)
+    assert history.history["accuracy"][-1] > 0.8
+
+
 def test_a_preset_brings_its_weights_and_its_outputs(preset):
     folder, backbone = preset
     model = text_classifier(folder, 6, 3, name="teacher")
