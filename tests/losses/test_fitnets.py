@@ -9,33 +9,63 @@ from keras_c2kd.losses import FitNets
 from tests.helpers import conv_net, weights_of
 
 
-def built(teacher, student):
+def built(teacher, student, rng):
+    """The loss, and its regressor in NumPy as `regress(features, weight)`."""
     loss = FitNets()
     loss.build(*((None, *x.shape[1:]) for x in (teacher, student)))
-    return loss, *weights_of(loss)
+    gamma, beta = rng.normal(size=(2, teacher.shape[-1])).astype("float32")
+    loss.gamma.assign(gamma)
+    loss.beta.assign(beta)
+    kernel = keras.ops.convert_to_numpy(loss.regressor.kernel)
+
+    def regress(features, weight=None):
+        x = (features @ kernel).reshape(len(features), -1, len(gamma))
+        rows = x.reshape(-1, len(gamma))
+        weights = None if weight is None else np.repeat(weight, x.shape[1])
+        mean = np.average(rows, axis=0, weights=weights)
+        variance = np.average((rows - mean) ** 2, axis=0, weights=weights)
+        x = (x - mean) / np.sqrt(variance + 1e-5) * gamma + beta
+        return x.reshape(*features.shape[:-1], len(gamma))
+
+    return loss, regress
 
 
 @pytest.mark.parametrize("positions", [(), (7,), (3, 4)])
 def test_the_regressor_and_the_mean_square(rng, positions):
     teacher = rng.normal(size=(5, *positions, 4)).astype("float32")
     student = rng.normal(size=(5, *positions, 6)).astype("float32")
-    loss, kernel, bias = built(teacher, student)
-    square = np.square(student @ kernel + bias - teacher)
+    loss, regress = built(teacher, student, rng)
+    square = np.square(regress(student) - teacher)
     ours = loss.compute_loss(teacher, student)
     np.testing.assert_allclose(float(ours), square.mean(), rtol=1e-5)
     weight = rng.random(5).astype("float32")
+    square = np.square(regress(student, weight) - teacher)
     expected = (square.reshape(5, -1).mean(1) * weight).mean()
     ours = loss.compute_loss(teacher, student, None, weight)
     np.testing.assert_allclose(float(ours), expected, rtol=1e-5)
 
 
+def test_it_is_what_keras_normalises(rng):
+    teacher = rng.normal(size=(5, 3, 4, 4)).astype("float32")
+    student = rng.normal(size=(5, 3, 4, 6)).astype("float32")
+    loss, _ = built(teacher, student, rng)
+    theirs = keras.layers.BatchNormalization(epsilon=1e-5)
+    theirs.build((None, 3, 4, 4))
+    theirs.gamma.assign(loss.gamma)
+    theirs.beta.assign(loss.beta)
+    normal = theirs(loss.regressor(student), training=True)
+    expected = np.square(keras.ops.convert_to_numpy(normal) - teacher)
+    ours = loss.compute_loss(teacher, student)
+    np.testing.assert_allclose(float(ours), np.mean(expected), rtol=1e-5)
+
+
 def test_a_larger_map_is_resized(rng):
     teacher = rng.normal(size=(5, 2, 2, 4)).astype("float32")
     student = rng.normal(size=(5, 4, 4, 6)).astype("float32")
-    loss, kernel, bias = built(teacher, student)
+    loss, regress = built(teacher, student, rng)
     # Halving a bilinear map is a mean of two by two.
     halved = student.reshape(5, 2, 2, 2, 2, 6).mean((2, 4))
-    expected = np.square(halved @ kernel + bias - teacher).mean()
+    expected = np.square(regress(halved) - teacher).mean()
     ours = loss.compute_loss(teacher, student)
     np.testing.assert_allclose(float(ours), expected, rtol=1e-5)
 
@@ -43,9 +73,9 @@ def test_a_larger_map_is_resized(rng):
 def test_a_map_and_a_sequence_are_averaged(rng):
     teacher = rng.normal(size=(5, 2, 3, 4)).astype("float32")
     student = rng.normal(size=(5, 7, 6)).astype("float32")
-    loss, kernel, bias = built(teacher, student)
+    loss, regress = built(teacher, student, rng)
     means = teacher.mean((1, 2)), student.mean(1)
-    expected = np.square(means[1] @ kernel + bias - means[0]).mean()
+    expected = np.square(regress(means[1]) - means[0]).mean()
     ours = loss.compute_loss(teacher, student)
     np.testing.assert_allclose(float(ours), expected, rtol=1e-5)
 
