@@ -241,8 +241,12 @@ ABLATIONS = {
     "c2kd_slow_teacher": Method("C2KD, slow teacher", slow_teacher(0.1), frozen=False),
 }
 
-# Of the others, what their papers and C2KD's Fig. 5 do with them; when they are named.
+# Two things changed, so that the teacher's side stays what it was; then of the others
+# what their papers and C2KD's Fig. 5 do with them; when they are named.
 VARIANTS = {
+    "c2kd_one_way_frozen": Method(
+        "C2KD, one way, teacher frozen", c2kd(switches={"bidirectional": False})
+    ),
     "ofsd_kd": Method("OFSD of KD", loss("KD", ofsd=True), search=WEIGHT),
     "ofsd_dist": Method("OFSD of DIST", loss("DIST", ofsd=True), search=WEIGHT),
     "ucmkd_unpaired": dataclasses.replace(

@@ -113,6 +113,12 @@ def test_an_ablation_changes_one_thing_of_c2kd():
         assert {key for key in paper if paper[key] != found[key]} == {CHANGED[name]}
 
 
+def test_one_way_from_a_frozen_teacher_is_both_ablations():
+    both = METHODS["c2kd_one_way_frozen"]
+    assert both.frozen and not METHODS["c2kd"].frozen
+    assert not distiller(both, {}).bidirectional
+
+
 def test_a_rising_threshold_ends_with_the_training():
     threshold = distiller(METHODS["c2kd_rising"], {}).ofsd.threshold
     values = [float(threshold(step)) for step in (0, 3, 6)]
