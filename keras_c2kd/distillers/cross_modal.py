@@ -128,7 +128,10 @@ class CrossModalDistiller(Loops, TrainStep, keras.Model):
         self._student_tap = FeatureTap(student, student_features, "student")
         taps = (teacher_features, student_features)
         self._loss_terms = LossTerms(
-            distillation_losses, distillation_loss_weights, taps
+            distillation_losses,
+            distillation_loss_weights,
+            taps,
+            taken=(*self.observed_names, *self.term_names),
         )
         self.distillation_losses = self._loss_terms.losses  # tracks those with layers
         self.distillation_loss_weights = self._loss_terms.weights

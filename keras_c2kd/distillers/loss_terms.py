@@ -1,5 +1,6 @@
 """The distillation losses of a distiller: their names, weights, inputs and values."""
 
+import math
 import re
 from numbers import Real
 from typing import Any
@@ -14,6 +15,7 @@ from keras_c2kd.losses.distillation import DistillationLoss
 from keras_c2kd.ops.reduction import align
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
+LOGGED = ("loss", "krc", "selected")  # by Keras, and by every OFSD
 _LAYER_NAMES = ("teacher_layer_name", "student_layer_name")
 
 
@@ -26,14 +28,22 @@ class LossTerms:
         losses: a `keras.distillation.DistillationLoss`, a list or a dict of them.
         weights: a number or a `LearningRateSchedule`, a list, or a dict by name.
         taps: the names of the layers that the distiller taps.
+        taken: names that the distiller's own terms have in the logs.
 
     Raises:
-        ValueError: no such losses, weights that are none, or a Keras loss that names
-            other layers than those that are tapped.
+        ValueError: no such losses, names that are taken, weights that are none, or a
+            Keras loss that names other layers than those that are tapped.
     """
 
-    def __init__(self, losses: Any, weights: Any, taps: tuple[str | None, str | None]):
+    def __init__(
+        self,
+        losses: Any,
+        weights: Any,
+        taps: tuple[str | None, str | None],
+        taken: tuple[str, ...] = (),
+    ):
         self.losses = named(losses)
+        check_names(self.losses, {*taken, *LOGGED})
         self.weights = weights_by_name(weights, self.losses)
         for loss in self.losses.values():
             check_taps(loss, taps)
@@ -120,6 +130,17 @@ def named(losses: Any) -> dict[str, keras.distillation.DistillationLoss]:
     return result
 
 
+def check_names(losses: Any, taken: set[str]) -> None:
+    """Two terms of one name would be one in the logs, and in the loss."""
+    for name in losses:
+        if not isinstance(name, str) or not name or name in taken:
+            raise ValueError(
+                "Expected names of `distillation_losses` that are strings and none of "
+                f"{sorted(taken)}, which the distiller logs itself. "
+                f"Received: {name!r}"
+            )
+
+
 def weights_by_name(weights: Any, losses: dict[str, Any]) -> dict[str, Any]:
     """A weight for each loss: a number of at least 0, or a schedule of one."""
     names = list(losses)
@@ -140,12 +161,13 @@ def weights_by_name(weights: Any, losses: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_weight(name: str, weight: Any) -> None:
-    """A number of at least 0, or a Keras `LearningRateSchedule`."""
-    if isinstance(weight, Schedule) or (isinstance(weight, Real) and weight >= 0.0):
+    """A finite number of at least 0, or a Keras `LearningRateSchedule`."""
+    number = isinstance(weight, Real) and math.isfinite(weight) and weight >= 0.0
+    if number or isinstance(weight, Schedule):
         return
     raise ValueError(
-        f"Expected the weight `{name}` to be a number of at least 0, or a schedule of "
-        f"one over training steps. Received: {name}={weight!r}"
+        f"Expected the weight `{name}` to be a finite number of at least 0, or a "
+        f"schedule of one over training steps. Received: {name}={weight!r}"
     )
 
 
@@ -207,6 +229,8 @@ def evaluate(
             )
         teacher = keras.tree.map_structure(ops.stop_gradient, teacher)
         return loss.compute_loss(teacher, student), {}
+    if uses(loss) == "features" and sample_weight is not None:
+        sample_weight = _of_samples(sample_weight)
     if mask is not None:
         indices = as_class_indices(labels, student) if uses(loss) == "logits" else None
         labels = indices if indices is None else ops.where(mask, indices, 0)
@@ -217,6 +241,12 @@ def evaluate(
         teacher, student, labels, sample_weight, mask, step
     )
     return value, {"krc": krc, "selected": selected}
+
+
+def _of_samples(sample_weight):
+    """One per sample: features have other positions than the labels, or none."""
+    weight = ops.cast(sample_weight, "float32")
+    return ops.mean(weight, axis=tuple(range(1, len(weight.shape))))
 
 
 def _over_what_is_there(mask, sample_weight):

@@ -25,8 +25,8 @@ class FitNets(DistillationLoss, layers.Layer):
     variance are those of the batch, samples by their weight.
 
     Where the maps differ in size, the student's is resized to the teacher's
-    (bilinear); where the two differ in rank (a map and a sequence), both are averaged
-    over their positions.
+    (bilinear); where the two differ in rank (a map and a sequence) or in the length of
+    a sequence, both are averaged over their positions.
 
     Args:
         **kwargs: `name` of `keras.layers.Layer`.
@@ -73,10 +73,17 @@ class FitNets(DistillationLoss, layers.Layer):
         sample_weight: Any = None,
     ) -> Any:
         t, s = as_pair(teacher_outputs, student_outputs)
-        if len(t.shape) != len(s.shape):
-            t, s = as_vectors(t, s)
-        elif len(t.shape) == 4 and t.shape[1:3] != s.shape[1:3]:
-            s = ops.image.resize(s, t.shape[1:3], data_format="channels_last")
+        if not self.built:
+            raise ValueError(
+                "Expected a FitNets loss that has its regressor: CrossModalDistiller "
+                "makes it, alone call build(teacher_shape, student_shape) before. "
+                f"Received: features of shapes {tuple(t.shape)} and {tuple(s.shape)}"
+            )
+        if t.shape[1:-1] != s.shape[1:-1]:
+            if len(t.shape) == len(s.shape) == 4:
+                s = ops.image.resize(s, t.shape[1:3], data_format="channels_last")
+            else:
+                t, s = as_vectors(t, s)
         square = ops.square(self._normalized(self.regressor(s), sample_weight) - t)
         rest = tuple(range(1, len(square.shape)))
         return batch_mean(ops.mean(square, axis=rest), sample_weight)

@@ -9,7 +9,8 @@ import scipy.stats
 from keras import ops
 from keras.distillation import FeatureDistillation, LogitsDistillation
 
-from keras_c2kd import OFSD, CrossModalDistiller
+from keras_c2kd import C2KD, OFSD, CrossModalDistiller
+from keras_c2kd.distillers import loss_terms
 from keras_c2kd.losses import DistillationLoss
 from keras_c2kd.ops import batch_mean
 from tests.helpers import assert_same, conv_net, dense_net, pairs, weights_of
@@ -25,6 +26,17 @@ class Squared(DistillationLoss):
         teacher = ops.stop_gradient(teacher_outputs)
         distance = ops.sum(ops.square(teacher - student_outputs), axis=-1)
         return batch_mean(distance, weight)
+
+
+class OfFeatures(DistillationLoss):
+    """Mean square of features, one value a sample."""
+
+    uses = "features"
+
+    def compute_loss(self, teacher_outputs, student_outputs, labels=None, weight=None):
+        square = ops.square(ops.stop_gradient(teacher_outputs) - student_outputs)
+        axes = tuple(range(1, len(square.shape)))
+        return batch_mean(ops.mean(square, axis=axes), weight)
 
 
 def build(
@@ -175,6 +187,19 @@ def test_weights_of_samples_reach_the_losses():
     np.testing.assert_allclose(term, expected, rtol=1e-5)
 
 
+def test_weights_of_pixels_reach_features_as_their_mean():
+    rng = np.random.default_rng(0)
+    weight = rng.random((4, 2, 2)).astype("float32")
+    outputs = rng.normal(size=(2, 4, 3, 3, 5)).astype("float32")
+    teacher, student = map(ops.convert_to_tensor, outputs)
+    value, _ = loss_terms.evaluate(
+        OfFeatures(), teacher, student, None, weight, None, None
+    )
+    distance = np.square(outputs[0] - outputs[1]).mean((1, 2, 3))
+    expected = (distance * weight.mean((1, 2))).mean()
+    np.testing.assert_allclose(float(value), expected, rtol=1e-5)
+
+
 def test_what_lacks_a_modality_is_in_no_term():
     x, y = pairs()
     there = np.arange(len(y)) % 3 > 0
@@ -305,13 +330,22 @@ def test_a_schedule_goes_on_where_a_saved_run_stopped(tmp_path):
         (OFSD(), None, "with loss=None"),
         ([Squared()], [1.0, 2.0], "distillation_loss_weights"),
         ({"a": Squared()}, {"b": 1.0}, "distillation_loss_weights"),
-        (Squared(), -1.0, "at least 0"),
+        (Squared(), -1.0, "finite number of at least 0"),
+        (Squared(), float("inf"), "finite number of at least 0"),
+        ({"loss": Squared()}, None, "Received: 'loss'"),
+        ({"krc": OFSD(loss=Squared())}, None, "Received: 'krc'"),
+        ({0: Squared()}, None, "Received: 0"),
         (FeatureDistillation("mse", "dense", "features"), None, "'dense'"),
     ],
 )
 def test_what_is_refused(losses, weights, message):
     with pytest.raises(ValueError, match=message):
         build(losses, weights)
+
+
+def test_a_term_of_the_method_keeps_its_name():
+    with pytest.raises(ValueError, match="Received: 'teacher_to_teacher_proxy'"):
+        build({"teacher_to_teacher_proxy": Squared()}, cls=C2KD, frozen=False)
 
 
 def test_features_must_be_tapped():

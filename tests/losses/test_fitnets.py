@@ -70,14 +70,21 @@ def test_a_larger_map_is_resized(rng):
     np.testing.assert_allclose(float(ours), expected, rtol=1e-5)
 
 
-def test_a_map_and_a_sequence_are_averaged(rng):
-    teacher = rng.normal(size=(5, 2, 3, 4)).astype("float32")
+@pytest.mark.parametrize("positions", [(2, 3), (9,)])
+def test_a_map_or_another_length_and_a_sequence_are_averaged(rng, positions):
+    teacher = rng.normal(size=(5, *positions, 4)).astype("float32")
     student = rng.normal(size=(5, 7, 6)).astype("float32")
     loss, regress = built(teacher, student, rng)
-    means = teacher.mean((1, 2)), student.mean(1)
+    means = teacher.reshape(5, -1, 4).mean(1), student.mean(1)
     expected = np.square(regress(means[1]) - means[0]).mean()
     ours = loss.compute_loss(teacher, student)
     np.testing.assert_allclose(float(ours), expected, rtol=1e-5)
+
+
+def test_without_its_regressor_it_says_who_makes_it(rng):
+    features = rng.normal(size=(5, 4)).astype("float32")
+    with pytest.raises(ValueError, match=r"build\(teacher_shape, student_shape\)"):
+        FitNets().compute_loss(features, features)
 
 
 def test_the_regressor_trains_and_is_saved_with_the_run(rng, tmp_path):
