@@ -11,7 +11,7 @@ from keras import ops
 from keras_c2kd.backend import mean_over_replicas
 from keras_c2kd.layers.ofsd import OFSD
 from keras_c2kd.losses.c2kd_terms import as_class_indices
-from keras_c2kd.losses.distillation import DistillationLoss
+from keras_c2kd.losses.distillation import DistillationLoss, weights_of_samples
 from keras_c2kd.ops.reduction import align
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -67,6 +67,13 @@ class LossTerms:
                     f"layers whose outputs the loss {name!r} compares; or models that "
                     'return {"logits": ..., "features": ...}. Received: '
                     f"teacher features {of_both[0]}, student features {of_both[1]}"
+                )
+            positions = [tuple(x.shape)[1:-1] for x in of_both]
+            if uses(loss) == "logits" and positions[0] != positions[1]:
+                raise ValueError(
+                    f"Expected logits of one shape for the loss {name!r}. Received: "
+                    f"teacher logits {tuple(of_both[0].shape)}, "
+                    f"student logits {tuple(of_both[1].shape)}"
                 )
             if isinstance(loss, keras.Layer) and not loss.built:
                 loss.build(*(tuple(x.shape) for x in of_both))
@@ -144,6 +151,11 @@ def check_names(losses: Any, taken: set[str]) -> None:
 def weights_by_name(weights: Any, losses: dict[str, Any]) -> dict[str, Any]:
     """A weight for each loss: a number of at least 0, or a schedule of one."""
     names = list(losses)
+    if weights is not None and not losses:
+        raise ValueError(
+            "Expected `distillation_losses` where there are `distillation_loss_weights`"
+            f". Received: distillation_loss_weights={weights!r}"
+        )
     if weights is None:
         weights = {}
     elif isinstance(weights, (Real, Schedule)):
@@ -229,8 +241,8 @@ def evaluate(
             )
         teacher = keras.tree.map_structure(ops.stop_gradient, teacher)
         return loss.compute_loss(teacher, student), {}
-    if uses(loss) == "features" and sample_weight is not None:
-        sample_weight = _of_samples(sample_weight)
+    if uses(loss) == "features":
+        sample_weight = weights_of_samples(sample_weight)
     if mask is not None:
         indices = as_class_indices(labels, student) if uses(loss) == "logits" else None
         labels = indices if indices is None else ops.where(mask, indices, 0)
@@ -241,12 +253,6 @@ def evaluate(
         teacher, student, labels, sample_weight, mask, step
     )
     return value, {"krc": krc, "selected": selected}
-
-
-def _of_samples(sample_weight):
-    """One per sample: features have other positions than the labels, or none."""
-    weight = ops.cast(sample_weight, "float32")
-    return ops.mean(weight, axis=tuple(range(1, len(weight.shape))))
 
 
 def _over_what_is_there(mask, sample_weight):

@@ -48,9 +48,9 @@ class UCMKD(CrossModalDistiller):
 
     Unpaired data: shuffle the teacher's rows against the student's, and freeze the
     teacher (`teacher.trainable = False` before `compile`). The labels are the
-    student's, and no term depends on the order of the teacher's rows. The teacher's
-    metrics mean nothing then. Where the teacher is not frozen, it learns from the
-    labels alone, which must be its own.
+    student's, and without sample weights no term depends on the order of the teacher's
+    rows; weights are those of both rows. The teacher's metrics mean nothing then. Where
+    the teacher is not frozen, it learns from the labels alone, which must be its own.
 
     A sample of weight 0 has no mass in the transport, on either side; a mass is the
     weight over the number of samples.

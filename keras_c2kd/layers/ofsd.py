@@ -176,6 +176,7 @@ class OFSD(DistillationLoss, layers.Layer):
             student_outputs,
             indices,
             mask=mask,
+            sample_weight=sample_weight,
             **self._selection(step),
         )
         weight = ops.cast(selected, "float32")

@@ -106,7 +106,16 @@ def c2kd_loss_terms(
     if mask is not None:
         y = ops.where(mask, y, 0)  # 255, say, would be no class
     krc, selected = select_samples(
-        p_t, p_s, y, rule, threshold, fraction, variant, select, mask
+        p_t,
+        p_s,
+        y,
+        rule,
+        threshold,
+        fraction,
+        variant,
+        select,
+        mask,
+        sample_weight,
     )
 
     def unimodal(a, b):

@@ -92,8 +92,25 @@ def as_row_weights(sample_weight: Any, logits: Any) -> Any:
     return ops.reshape(like, (-1,))
 
 
+def weights_of_samples(sample_weight: Any) -> Any:
+    """`(B,)` or None: features have other positions than the labels, or none."""
+    if sample_weight is None:
+        return None
+    weight = ops.cast(sample_weight, "float32")
+    positions = tuple(range(1, len(weight.shape)))
+    return ops.mean(weight, axis=positions) if positions else weight
+
+
+def channels_last(features: Any) -> Any:
+    """Features as `(B, ..., D)`: Keras may have the channels of maps in front."""
+    if len(features.shape) > 3 and keras.config.image_data_format() == "channels_first":
+        return ops.moveaxis(features, 1, -1)
+    return features
+
+
 def as_vectors(*features: Any) -> list[Any]:
-    """Features `(B, ..., D)` as `(B, D)`: their mean over positions."""
+    """Features as `(B, D)`: their mean over positions."""
+    features = [channels_last(x) for x in features]
     axes = [tuple(range(1, len(x.shape) - 1)) for x in features]
     return [
         ops.mean(x, axis=axis) if axis else x

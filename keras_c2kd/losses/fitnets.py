@@ -5,7 +5,13 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from keras_c2kd.losses.distillation import DistillationLoss, as_pair, as_vectors
+from keras_c2kd.losses.distillation import (
+    DistillationLoss,
+    as_pair,
+    as_vectors,
+    channels_last,
+    weights_of_samples,
+)
 from keras_c2kd.ops.reduction import align, batch_mean
 
 EPSILON = 1e-5  # of the batch normalisation in the code that the weight is from
@@ -56,6 +62,10 @@ class FitNets(DistillationLoss, layers.Layer):
 
     def build(self, teacher_shape, student_shape):
         """Creates the regressor for features of these shapes."""
+        teacher_shape, student_shape = (
+            channels_last(keras.KerasTensor(shape)).shape
+            for shape in (teacher_shape, student_shape)
+        )
         channels = teacher_shape[-1]
         self.regressor = layers.Dense(
             channels, use_bias=False, dtype="float32", name="regressor"
@@ -79,11 +89,13 @@ class FitNets(DistillationLoss, layers.Layer):
                 "makes it, alone call build(teacher_shape, student_shape) before. "
                 f"Received: features of shapes {tuple(t.shape)} and {tuple(s.shape)}"
             )
-        if t.shape[1:-1] != s.shape[1:-1]:
-            if len(t.shape) == len(s.shape) == 4:
+        sample_weight = weights_of_samples(sample_weight)
+        if len(t.shape) == len(s.shape) == 4:
+            t, s = channels_last(t), channels_last(s)
+            if t.shape[1:3] != s.shape[1:3]:
                 s = ops.image.resize(s, t.shape[1:3], data_format="channels_last")
-            else:
-                t, s = as_vectors(t, s)
+        elif t.shape[1:-1] != s.shape[1:-1]:
+            t, s = as_vectors(t, s)
         square = ops.square(self._normalized(self.regressor(s), sample_weight) - t)
         rest = tuple(range(1, len(square.shape)))
         return batch_mean(ops.mean(square, axis=rest), sample_weight)

@@ -10,6 +10,7 @@ from keras_c2kd.losses.distillation import (
     as_pair,
     as_vectors,
     check_settings,
+    weights_of_samples,
 )
 
 _TINY = 1e-12
@@ -68,9 +69,8 @@ class RKD(DistillationLoss):
         sample_weight: Any = None,
     ) -> Any:
         t, s = as_vectors(*as_pair(teacher_outputs, student_outputs))
-        w = ops.ones_like(s[:, 0])
-        if sample_weight is not None:
-            w = ops.reshape(ops.cast(sample_weight, "float32"), (-1,))
+        w = weights_of_samples(sample_weight)
+        w = ops.ones_like(s[:, 0]) if w is None else w
         t, s = (z[:, None, :] - z[None, :, :] for z in (t, s))
         (d_t, u_t), (d_s, u_s) = _length_and_direction(t), _length_and_direction(s)
         pairs = w[:, None] * w[None, :]

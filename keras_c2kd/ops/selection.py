@@ -6,6 +6,7 @@ from typing import Any
 from keras import ops
 
 from keras_c2kd.ops.kendall import defined_kendall_rank_correlation
+from keras_c2kd.ops.reduction import align
 
 RULES = ("krc", "top_fraction", "both_correct", "all")
 _LARGEST_DENOMINATOR = 46340  # whose square is still an int32
@@ -21,6 +22,7 @@ def select_samples(
     variant: str = "b",
     select: str = "position",
     mask: Any = None,
+    sample_weight: Any = None,
 ) -> tuple[Any, Any]:
     """Which samples' knowledge may cross, or which positions of a sample.
 
@@ -48,6 +50,8 @@ def select_samples(
         select: `"position"` or `"sample"`; the same where a sample is one position.
         mask: `None`, or bool of shape `(B, ...)`; where False (a void pixel) a
             position is not selected and counts in no mean.
+        sample_weight: `None`, `(B,)` or `(B, ...)`; by `"top_fraction"` what has a
+            weight of 0 is not selected, and takes no other one's place.
 
     Returns:
         `krc`, float32, and `selected`, bool, one value per position, shape `(B, ...)`.
@@ -81,6 +85,9 @@ def select_samples(
         score = krc if rule != "all" else ops.ones_like(krc)
     if rule in ("krc", "top_fraction"):
         counted = ops.logical_and(everywhere, defined)
+        if rule == "top_fraction" and sample_weight is not None:
+            weight = align(ops.cast(sample_weight, "float32"), krc)
+            counted = ops.logical_and(counted, weight > 0.0)
     else:
         counted, threshold = everywhere, 0.5
     if select == "sample" and len(krc.shape) > 1:

@@ -330,6 +330,7 @@ def test_a_schedule_goes_on_where_a_saved_run_stopped(tmp_path):
         (OFSD(), None, "with loss=None"),
         ([Squared()], [1.0, 2.0], "distillation_loss_weights"),
         ({"a": Squared()}, {"b": 1.0}, "distillation_loss_weights"),
+        (None, 2.0, "Received: distillation_loss_weights=2.0"),
         (Squared(), -1.0, "finite number of at least 0"),
         (Squared(), float("inf"), "finite number of at least 0"),
         ({"loss": Squared()}, None, "Received: 'loss'"),
@@ -341,6 +342,15 @@ def test_a_schedule_goes_on_where_a_saved_run_stopped(tmp_path):
 def test_what_is_refused(losses, weights, message):
     with pytest.raises(ValueError, match=message):
         build(losses, weights)
+
+
+def test_logits_of_other_positions_are_refused():
+    nets = [
+        keras.Sequential([keras.Input((size, size, 2)), keras.layers.Dense(3)])
+        for size in (4, 8)
+    ]
+    with pytest.raises(ValueError, match=r"teacher logits \(None, 4, 4, 3\)"):
+        CrossModalDistiller(*nets, "depth", "rgb", distillation_losses=Squared())
 
 
 def test_a_term_of_the_method_keeps_its_name():

@@ -81,6 +81,32 @@ def test_a_map_or_another_length_and_a_sequence_are_averaged(rng, positions):
     np.testing.assert_allclose(float(ours), expected, rtol=1e-5)
 
 
+def test_a_sample_weighs_what_its_pixels_do_on_average(rng):
+    teacher = rng.normal(size=(4, 3, 2, 4)).astype("float32")
+    student = rng.normal(size=(4, 3, 2, 6)).astype("float32")
+    loss, _ = built(teacher, student, rng)
+    weight = rng.random((4, 4, 4)).astype("float32")
+    ours, expected = (
+        float(loss.compute_loss(teacher, student, None, w))
+        for w in (weight, weight.mean((1, 2)))
+    )
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
+
+
+def test_channels_may_come_first(rng, monkeypatch):
+    teacher = rng.normal(size=(5, 2, 2, 4)).astype("float32")
+    student = rng.normal(size=(5, 4, 4, 6)).astype("float32")
+    loss, _ = built(teacher, student, rng)
+    expected = float(loss.compute_loss(teacher, student))
+    first = [np.moveaxis(x, -1, 1) for x in (teacher, student)]
+    monkeypatch.setattr("keras.config.image_data_format", lambda: "channels_first")
+    other = FitNets()
+    other.build(*((None, *x.shape[1:]) for x in first))
+    for ours, theirs in zip(other.weights, loss.weights, strict=True):
+        ours.assign(theirs)
+    np.testing.assert_allclose(float(other.compute_loss(*first)), expected, rtol=1e-5)
+
+
 def test_without_its_regressor_it_says_who_makes_it(rng):
     features = rng.normal(size=(5, 4)).astype("float32")
     with pytest.raises(ValueError, match=r"build\(teacher_shape, student_shape\)"):

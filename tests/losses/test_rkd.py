@@ -72,6 +72,24 @@ def test_a_batch_of_weight_zero_is_zero(rng):
     assert not gradients(of_student, [student])[0].any()
 
 
+def test_a_sample_weighs_what_its_pixels_do_on_average(rng):
+    teacher, student = rng.normal(size=(2, 5, 3, 4, 6)).astype("float32")
+    weight = rng.random((5, 2, 2)).astype("float32")
+    ours, expected = (
+        float(RKD().compute_loss(teacher, student, None, w))
+        for w in (weight, weight.mean((1, 2)))
+    )
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
+
+
+def test_channels_may_come_first(rng, monkeypatch):
+    teacher, student = rng.normal(size=(2, 5, 3, 4, 6)).astype("float32")
+    expected = float(RKD().compute_loss(teacher, student))
+    monkeypatch.setattr("keras.config.image_data_format", lambda: "channels_first")
+    ours = RKD().compute_loss(*(np.moveaxis(x, -1, 1) for x in (teacher, student)))
+    np.testing.assert_allclose(float(ours), expected, rtol=1e-5)
+
+
 def test_maps_are_averaged_over_positions(rng):
     teacher = rng.normal(size=(5, 3, 4, 6)).astype("float32")
     student = rng.normal(size=(5, 7, 8)).astype("float32")

@@ -133,6 +133,21 @@ def test_the_highest_fraction_crosses(rng, fraction):
     np.testing.assert_array_equal(ops.convert_to_numpy(selected), expected)
 
 
+def test_what_weighs_nothing_takes_no_ones_place(rng):
+    x, y = rng.normal(size=(2, 40, 9)).astype("float32")
+    x[::4], weight = y[::4], np.ones(40, "float32")  # the highest weigh nothing
+    weight[::4] = 0.0
+    _, selected = select_samples(
+        x, y, rule="top_fraction", fraction=0.3, sample_weight=weight
+    )
+    _, alone = select_samples(
+        x[weight > 0], y[weight > 0], rule="top_fraction", fraction=0.3
+    )
+    expected = np.zeros(40, bool)
+    expected[weight > 0] = ops.convert_to_numpy(alone)
+    np.testing.assert_array_equal(ops.convert_to_numpy(selected), expected)
+
+
 PERCENT = [f"{i / 100:.2f}" for i in range(1, 101)]
 FINER = ["0.001", "0.007", "0.123", "0.999", "0.0001", "0.0625", "0.1234", "0.9999"]
 
