@@ -23,7 +23,7 @@ from contest.folder import DATA, Cell, Contest
 from contest.plan import Plan
 from contest.workers import Bar, Workers, last_words
 from methods import METHODS, RIVALS, methods_of
-from settings import remember, settings_that_matter
+from settings import backend, remember, settings_that_matter
 
 FLAGS = flags.FLAGS
 RECIPES = ("sun_rgbd", "nyu_depth_v2", "cremad", "ave", "vggsound")
@@ -37,7 +37,7 @@ flags.DEFINE_list("methods", None, "Which methods, with commas; none: the rivals
 flags.DEFINE_enum("directions", "one", ["one", "both"], "both: roles exchanged too.")
 flags.DEFINE_integer("workers", 1, "Cells that run at the same time.", 1)
 flags.DEFINE_integer("threads", 1, "Of a cell; another number, other last bits.", 1)
-flags.DEFINE_integer("search", 1, "Settings tried per method, on validation.", 1)
+flags.DEFINE_integer("search", 1, "Settings tried per method, on validation.", 1, 3)
 flags.DEFINE_enum(
     "judge_on", "test", ["test", "validation"], "validation: to choose a method by."
 )
@@ -55,6 +55,11 @@ def main(arguments) -> None:
             f"side, each on one device. Received: --distribution={FLAGS.distribution}"
         )
     FLAGS.distribution = "none"
+    if backend() == "jax" and FLAGS.threads > 1:
+        sys.exit(
+            "\nExpected --threads on TensorFlow or torch; JAX takes the threads that "
+            f"there are. Received: --threads={FLAGS.threads}"
+        )
     for name in ("export", "int8", "resume"):
         if FLAGS[name].value:
             sys.exit(
@@ -118,8 +123,8 @@ def run_cells(contest, plan, workers) -> dict:
         stop_if_failed(contest, workers)
     say_faults(contest, plan.teachers())
     workers.run(plan.search_cells())
+    stop_if_failed(contest, workers)
     chosen = plan.choose(contest)
-    workers.failed.clear()  # a setting that cannot be trained is not chosen
     for cells in (plan.cells(chosen), plan.gaps(chosen)):
         workers.run(cells)
         stop_if_failed(contest, workers)

@@ -21,7 +21,11 @@ from keras_c2kd.ops import kendall_rank_correlation
 
 
 def make_deterministic(threads=None):
-    """The same bits in every run; on TensorFlow with the same number of threads."""
+    """The same bits in every run, with the same number of threads."""
+    if keras.config.backend() == "torch" and threads:
+        import torch
+
+        torch.set_num_threads(threads)
     if keras.config.backend() == "tensorflow":
         import tensorflow as tf
 

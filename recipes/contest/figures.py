@@ -231,7 +231,8 @@ def histogram_over_epochs(share, edges, unit):
 def short(name, most=16):
     """A class's name as a label of an axis."""
     name = name.replace("_", " ")
-    return name if len(name) <= most else name[: most - 1].rstrip() + "\u2026"
+    name = name if len(name) <= most else name[: most - 1].rstrip() + "\u2026"
+    return name.replace("$", r"\$")  # which begins a formula in a label
 
 
 def confusion(counts, classes):

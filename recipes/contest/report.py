@@ -26,7 +26,7 @@ def write_report(contest, plan, chosen, recipe, split) -> None:
     suffix += "" if split == "test" else f"-{split}"
     grid = tables.grid(rows, recipe.task)
     tables.write_csv(contest.folder / f"table{suffix}.csv", rows)
-    legend = tables.LEGEND.format(split=split)
+    legend = tables.LEGEND.format(split=split) + of_several(results.revisions())
     text = f"{tables.markdown(*grid)}\n{legend}"
     write_aside(contest.folder / f"table{suffix}.md", lambda file: file.write(text))
     print(f"\n{tables.plain(*grid)}\n\n{legend}")
@@ -36,6 +36,16 @@ def write_report(contest, plan, chosen, recipe, split) -> None:
     file = contest.folder / f"report{suffix}.html"
     write_aside(file, lambda opened: opened.write(page))
     print(f"The report is {file}")
+
+
+def of_several(revisions) -> str:
+    """What a table must say that more than one state of the code has made."""
+    if len(revisions) == 1:
+        return ""
+    return (
+        "\nTrainings are of more than one state of the code, which may differ in more:"
+        f"\n{', '.join(revisions)}.\n"
+    )
 
 
 def report(results, rows, command: str) -> str:
@@ -148,8 +158,6 @@ def searched(results) -> str:
 
 
 def figure_on_validation(result) -> str:
-    if result is None:
-        return "failed"
     value = on_validation(result)
     return f"{100 * value:.1f}" if np.isfinite(value) else "diverged"
 
@@ -166,6 +174,8 @@ def how(results, command) -> str:
         + html.preformatted(command)
         + html.paragraph("What it stood for, and the versions:")
         + html.preformatted("\n".join(f"{k}: {v}" for k, v in settings.items()))
+        + html.paragraph("The code, by its git revision:")
+        + html.preformatted("\n".join(results.revisions()))
         + html.paragraph("Seconds per training, which depend on what else was running:")
         + html.table(["direction", "method", "seconds"], lines, "Seconds per training")
     )

@@ -66,6 +66,11 @@ class Results:
         """Results, one per seed."""
         return [self.by_cell[cell] for cell in self.cells_of(direction, method)]
 
+    def revisions(self) -> list[str]:
+        """Of the code that has trained them."""
+        trained = [*self.by_cell.values(), *self.teachers.values()]
+        return sorted({result.get("revision") or "unknown" for result in trained})
+
     def diverged(self, direction, method) -> int:
         """With how many seeds it did."""
         return sum("diverged" in result for result in self.of(direction, method))

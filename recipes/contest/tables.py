@@ -90,10 +90,17 @@ def words(found: Difference | None) -> list[str]:
         text += f" ({100 * found.low:+.1f} to {100 * found.high:+.1f})"
     return [
         text,
-        "" if found.p is None else f"{found.p:.2f}" if found.p >= 0.01 else "< 0.01",
+        probability(found.p),
         f"{found.wins}/{found.ties}/{found.losses}",
         found.verdict,
     ]
+
+
+def probability(p: float | None) -> str:
+    """With the digits that tell it from the 0.05 of a verdict."""
+    if p is None:
+        return ""
+    return "< 0.01" if p < 0.01 else f"{p:.{3 if p < 0.1 else 2}f}"
 
 
 def markdown(heads: list[str], lines: list[list[str]]) -> str:

@@ -220,9 +220,11 @@ def test_cells_that_fail_are_named_after_all_have_been_tried(contest, run, small
 def test_a_method_that_diverged_has_no_figures_and_the_others_have(contest, run, small):
     for name in ("c2kd/seed1", "kd/seed0", "kd/seed1"):
         file = contest / "cells" / "depth-to-rgb" / name / "result.json"
-        file.write_text('{"diverged": "Received: a non-finite loss", "seconds": 1}')
+        result = {"diverged": "Received: a non-finite loss", "revision": "another"}
+        file.write_text(json.dumps({**result, "seconds": 1}))
     printed = run(*small, "--methods=alone,kd,c2kd").stdout
     assert re.search(r"C2KD +1 diverged", printed)
+    assert re.search("more than one state of the code.*\n.*another", printed)
     rows = list(csv.DictReader((contest / "table.csv").open()))
     found = {row["method"]: (row["diverged"], bool(row["mean"])) for row in rows}
     assert found == {"alone": ("0", True), "kd": ("2", False), "c2kd": ("1", False)}

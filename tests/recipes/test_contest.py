@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import compare
 import pytest
-from compare import say_faults
 from contest import cells
 from contest.folder import DATA, Cell, Contest
 from contest.plan import Plan
@@ -76,7 +76,6 @@ def test_a_cell_is_known_by_its_name():
     [
         ({"1x": 0.5, "0.3x": 0.6, "3x": 0.4}, "0.3x"),
         ({"1x": 0.5, "0.3x": 0.5, "3x": 0.5}, "1x"),  # of equal ones the paper's
-        ({"1x": 0.5, "3x": 0.7}, "3x"),  # one that could not be trained
         ({"1x": None, "0.3x": 0.0, "3x": None}, "0.3x"),  # two that diverged
         ({"1x": None, "0.3x": None, "3x": None}, "1x"),
     ],
@@ -90,7 +89,8 @@ def test_a_search_chooses_by_validation_with_the_first_seed(tmp_path, values, ch
         for method in ("alone", "c2kd")
         for setting in settings
     ]
-    finish(contest, tried[0], 0.1)
+    for cell in tried[:3]:
+        finish(contest, cell, 0.1)
     for setting, value in values.items():
         finish(contest, Cell(*PAIR, "c2kd", 3, setting), value)
     found = plan.choose(contest)
@@ -101,9 +101,22 @@ def test_a_search_chooses_by_validation_with_the_first_seed(tmp_path, values, ch
     assert plan.trainings() == 1 + len(set(tried) | set(to_run))
 
 
-def test_a_method_that_cannot_be_trained_ends_a_search(tmp_path):
-    with pytest.raises(ValueError, match="one setting of alone that can be trained"):
-        a_plan(search=3).choose(Contest(tmp_path))
+def test_a_setting_that_was_killed_ends_a_search(tmp_path):
+    plan, contest = a_plan(search=3), Contest(tmp_path)
+    for cell in plan.teachers():
+        finish(contest, cell, 0.1)
+    killed = plan.search_cells()[-1]
+
+    class Workers:
+        failed = []
+
+        def run(self, cells):
+            self.failed += [cell for cell in cells if cell == killed]
+
+    contest.at(killed).mkdir(parents=True)
+    (contest.at(killed) / "output.txt").write_text("Out of memory\n")
+    with pytest.raises(SystemExit, match="Out of memory"):
+        compare.run_cells(contest, plan, Workers())
 
 
 def test_a_training_that_diverges_is_a_result_but_not_the_student_alone(monkeypatch):
@@ -111,17 +124,19 @@ def test_a_training_that_diverges_is_a_result_but_not_the_student_alone(monkeypa
         raise FloatingPointError("Received: a non-finite loss")
 
     monkeypatch.setattr(cells, "load_teacher", lambda *_: None)
+    flags = SimpleNamespace(learning_rate=0.1, student="rgb", seed=0)
+    monkeypatch.setattr(cells, "FLAGS", flags)
     training = SimpleNamespace(
         data=SimpleNamespace(classes=8), distilled=diverge, train_alone=diverge
     )
     contest = Contest(Path("run"))
     found = cells.student(training, contest, Cell(*PAIR, "fitnets"))
     assert found == {"diverged": "Received: a non-finite loss"}
-    monkeypatch.setattr(
-        cells, "FLAGS", SimpleNamespace(learning_rate=0.1, student="rgb")
-    )
-    with pytest.raises(FloatingPointError):
-        cells.student(training, contest, Cell(*PAIR, "alone"))
+    of_search = Cell(*PAIR, "alone", 0, "3x")
+    assert cells.student(training, contest, of_search) == found
+    for compared in (Cell(*PAIR, "alone"), Cell(*PAIR, "alone", 1, "3x")):
+        with pytest.raises(FloatingPointError):
+            cells.student(training, contest, compared)
 
 
 def test_one_contest_at_a_time_writes_to_a_folder(tmp_path):
@@ -140,6 +155,6 @@ def test_faults_of_a_teacher_are_said_before_anything_is_distilled(tmp_path, cap
         contest.at(cell).mkdir(parents=True)
         result = json.dumps({"faults": faults})
         (contest.at(cell) / "result.json").write_text(result)
-    say_faults(contest, plan.teachers())
+    compare.say_faults(contest, plan.teachers())
     said = capsys.readouterr().out
     assert said == "depth to rgb: teacher, seed 3: It learned nothing.\n"

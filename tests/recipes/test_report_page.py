@@ -111,15 +111,20 @@ def test_names_of_figures_keep_their_capitals():
     assert "Where depth teaches rgb, the teacher alone has 50.0 % mIoU on test." in text
 
 
+def test_one_state_of_the_code_is_not_worth_a_word():
+    assert report.of_several(["a"]) == ""
+    assert "a, b" in report.of_several(["a", "b"])
+
+
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
         ([[4, 0], [0, 4]], "nothing is taken for anything else"),
-        ([[4, 0], [1, 3]], "most often bed is taken for art"),
+        ([[4, 0], [1, 3]], r"most often $\bed$ is taken for art"),
     ],
 )
 def test_the_words_of_a_confusion_matrix(counts, words):
-    data = {"classes": ["art", "bed"]}
+    data = {"classes": ["art", r"$\bed$"]}  # no formula of the figure's labels
     text = sections.one_confusion(stub(confusion=counts), data, PAIR, "kd")
     assert words in Page(text).all("img")[0]["alt"]
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from contest.krc_histogram import bins
 from contest.paired import bootstrap_interval, deviation, difference
+from contest.tables import probability
 from scipy import stats
 
 SCORES = [0.71, 0.74, 0.69, 0.75, 0.72]
@@ -17,6 +18,14 @@ def test_mean_p_and_wins_are_those_of_numpy_and_scipy():
     assert found.mean == pytest.approx(0.018)
     assert found.p == pytest.approx(stats.ttest_rel(SCORES, BASE).pvalue)
     assert (found.wins, found.ties, found.losses) == (4, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("p", "said"),
+    [(0.0472, "0.047"), (0.0524, "0.052"), (0.2349, "0.23"), (0.001, "< 0.01")],
+)
+def test_a_p_is_told_from_that_of_a_verdict(p, said):
+    assert probability(p) == said
 
 
 def test_the_interval_is_that_of_all_resamples():
