@@ -134,7 +134,9 @@ def in_words(rows, task) -> list[str]:
 
 SEARCHED = (
     "Every method had the same search: the settings below were trained with the first "
-    "seed, and the one that was best on validation went on to all seeds."
+    "seed, and the one that was best on validation went on to all seeds. The weight of "
+    "the student alone is, with SGD, its learning rate; that of the others stays, so "
+    "that a difference to a searched student alone is of the rate, too."
 )
 
 
